@@ -1,0 +1,297 @@
+"""The command line. Thin: every verb calls the library.
+
+Nothing but Typer is imported before a verb runs, so that the help answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+import bigsharp
+from bigsharp.errors import BigsharpError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+app = typer.Typer(
+    name="bigsharp",
+    help="Make a small picture big and sharp, at any scale factor.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Root = Annotated[
+    Path | None,
+    typer.Option("--root", envvar="BIGSHARP_DATA", help="Folder that holds the image sets."),
+]
+Engine = Annotated[
+    str,
+    typer.Option(help="What runs the network: auto, onnx, or torch (needs the extra 'train')."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no report.")]
+
+
+def main() -> NoReturn:
+    """Run the command line; errors meant for people become one line and exit status 2."""
+    try:
+        status = app(standalone_mode=False)
+    except BigsharpError as error:
+        _fail(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        print("bigsharp: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except MemoryError:
+        _fail("not enough memory; use a smaller scale, or a smaller --tile")
+    except Exception as error:
+        # A mistake in the command's own words: Typer's exceptions, whatever its version, have this.
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(error.format_message())
+    sys.exit(status or 0)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"bigsharp: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"bigsharp {bigsharp.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Make a small picture big and sharp, at any scale factor."""
+
+
+@app.command()
+def upscale(
+    image: Annotated[Path, typer.Argument(metavar="IN", help="The picture.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Result: .png .jpg .webp .tiff or .bmp [default: beside IN, as IN-x3.png].",
+        ),
+    ] = None,
+    scale: Annotated[
+        float | None, typer.Option("--scale", "-s", help="Factor, any number of at least 1.")
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="Width of the result in pixels.")] = None,
+    height: Annotated[int | None, typer.Option(help="Height of the result in pixels.")] = None,
+    model: Annotated[
+        str,
+        typer.Option("--model", "-m", help="A name that `bigsharp models` lists, .pt or .onnx."),
+    ] = "vdsr",
+    engine: Engine = "auto",
+    quality: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="Of JPEG [default: 95] or WebP [default: lossless]."),
+    ] = None,
+    tile: Annotated[
+        int, typer.Option(min=1, help="Side of a tile; bounds memory, not the result.")
+    ] = 512,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Refuse pictures or results of more pixels.")
+    ] = 500_000_000,
+    quiet: Quiet = False,
+) -> None:
+    """Enlarge and sharpen a picture."""
+    if scale is None and width is None and height is None:
+        scale = 2.0
+    began = time.monotonic()
+    with _progress_bar(quiet) as bar:
+        task = bar.add_task("upscaling", total=None)
+        written = bigsharp.load(model, engine).upscale(
+            image,
+            scale,
+            width=width,
+            height=height,
+            output=output,
+            quality=quality,
+            tile=tile,
+            max_pixels=max_pixels,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if not quiet:
+        print(f"{written} ({time.monotonic() - began:.1f} s)")
+
+
+@app.command()
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print every card whole.")] = False,
+) -> None:
+    """List the released models and what they score."""
+    from bigsharp import weights
+
+    cards = {name: weights.card(name) for name in weights.names()}
+    if as_json:
+        print(json.dumps(cards, indent=2))
+        return
+    for name, card in cards.items():
+        print(f"{name}: {card['summary']}")
+    print("bicubic: no network, plain interpolation")
+
+
+@app.command()
+def evaluate(
+    data: Annotated[str, typer.Option(help="Image sets or folders, separated by commas.")],
+    scale: Annotated[str, typer.Option(help="Factors, separated by commas.")] = "2,3,4",
+    model: Annotated[str, typer.Option(help="Models, separated by commas.")] = "vdsr,bicubic",
+    protocol: Annotated[
+        str, typer.Option(help="published, or 8bit-lr (the LR image rounded to 8 bits).")
+    ] = "published",
+    engine: Engine = "auto",
+    root: Root = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every image's score.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure PSNR and SSIM of models on image sets."""
+    from bigsharp.benchmark.run import evaluate as run
+
+    with _progress_bar(quiet or as_json) as bar:
+        task = bar.add_task("evaluating", total=None)
+        results = run(
+            _words(data),
+            _numbers(scale, "--scale"),
+            _words(model),
+            protocol_name=protocol,
+            engine=engine,
+            root=root,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if as_json:
+        print(json.dumps([result.as_dict() for result in results], indent=2))
+        return
+    from rich.console import Console
+
+    from bigsharp.benchmark.table import terminal_table
+    from bigsharp.protocol import PROTOCOLS
+
+    rules = PROTOCOLS[protocol]
+    Console().print(terminal_table(results))
+    print(f"protocol {rules.name}: {rules.description}")
+
+
+@app.command()
+def train(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A recipe's name, or a .toml file.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of the run [default: runs/RECIPE]."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
+    steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    root: Root = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a network on image sets."""
+    from bigsharp.models import require_torch
+
+    require_torch()
+    from bigsharp.training.loop import Status, Trainer, choose_device
+    from bigsharp.training.recipe import load_recipe
+
+    settings = load_recipe(recipe)
+    if steps is not None:
+        settings = replace(settings, steps=steps)
+    folder = output or Path("runs") / settings.name
+    trainer = Trainer(settings, folder, root=root, device=choose_device(device), resume=resume)
+    with _progress_bar(quiet, "{task.fields[report]}") as bar:
+        task = bar.add_task("training", total=settings.steps, report="")
+
+        def show(status: Status) -> None:
+            psnr = " ".join(f"x{scale:g} {value:.2f}" for scale, value in status.psnr.items())
+            bar.update(
+                task,
+                completed=status.step,
+                report=f"loss {status.loss:.5f}  validation {psnr or '-'} dB  "
+                f"{status.images_per_second:.0f} images/s",
+            )
+
+        trainer.train(show)
+    if not quiet:
+        print(f"{folder / 'best.pt'}")
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A .pt file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
+) -> None:
+    """Turn a checkpoint into an .onnx file, which runs without PyTorch."""
+    from bigsharp.models import require_torch
+
+    require_torch()
+    from bigsharp.models.export import export as write
+
+    write(checkpoint, output)
+    print(output)
+
+
+@app.command()
+def data(root: Root = None) -> None:
+    """Say which image sets are there, which are not, and where each is published."""
+    from bigsharp.data import survey
+
+    for line in survey(root):
+        print(line)
+
+
+def _words(text: str) -> list[str]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise BigsharpError("an empty list was given; separate names by commas")
+    return words
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    try:
+        return [float(word) for word in _words(text)]
+    except ValueError:
+        raise BigsharpError(f"{option}: {text!r} is not a list of numbers such as 2,3,4") from None
+
+
+def _progress_bar(quiet: bool, *more: str) -> Progress:
+    """A bar on standard error that leaves nothing behind; none where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        *(TextColumn(column) for column in more),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    )

@@ -1,0 +1,78 @@
+"""RGB to YCbCr and back: ITU-R BT.601, studio swing, as MATLAB's ``rgb2ycbcr``.
+
+Floats span [0, 1], where Y lies in [16/255, 235/255] and Cb, Cr in [16/255, 240/255].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+# ITU-R BT.601-7, section 2.5; the digits of MATLAB's function.
+_MATRIX = (
+    np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]])
+    / 255
+)
+_OFFSET = np.array([16.0, 128.0, 128.0]) / 255
+_INVERSE = np.linalg.inv(_MATRIX)
+
+
+def rgb_to_ycbcr(rgb: Array) -> Array:
+    """Convert RGB to YCbCr.
+
+    Parameters
+    ----------
+    rgb : ndarray, shape (..., 3)
+        Float in [0, 1], or an unsigned integer type in its full range.
+
+    Returns
+    -------
+    ndarray, shape (..., 3)
+        Same dtype; integers are rounded, floats are not.
+    """
+    return _convert(rgb, _MATRIX, _OFFSET)
+
+
+def ycbcr_to_rgb(ycbcr: Array) -> Array:
+    """Convert YCbCr to RGB; the inverse of `rgb_to_ycbcr`.
+
+    Parameters
+    ----------
+    ycbcr : ndarray, shape (..., 3)
+        Float in [0, 1], or an unsigned integer type in its full range.
+
+    Returns
+    -------
+    ndarray, shape (..., 3)
+        Same dtype; integers are rounded and clipped, floats are neither.
+    """
+    return _convert(ycbcr, _INVERSE, -_INVERSE @ _OFFSET)
+
+
+def luma(rgb: Array) -> Array:
+    """Y alone, as float: the first channel of `rgb_to_ycbcr` before any rounding.
+
+    Parameters
+    ----------
+    rgb : ndarray, shape (..., 3)
+        Float in [0, 1].
+
+    Returns
+    -------
+    ndarray, shape (...)
+    """
+    return rgb @ _MATRIX[0].astype(rgb.dtype) + rgb.dtype.type(_OFFSET[0])
+
+
+def _convert(image: Array, matrix: Array, offset: Array) -> Array:
+    if np.issubdtype(image.dtype, np.floating):
+        return image @ matrix.T.astype(image.dtype) + offset.astype(image.dtype)
+    if not np.issubdtype(image.dtype, np.unsignedinteger):
+        raise TypeError(f"colours are floats or unsigned integers, not {image.dtype}")
+    peak = np.iinfo(image.dtype).max
+    result = np.floor(image.astype(np.float64) @ matrix.T + offset * peak + 0.5)
+    return np.clip(result, 0, peak).astype(image.dtype)

@@ -1,0 +1,133 @@
+"""Image sets: where they are, and where they are published."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from bigsharp.errors import BigsharpError
+
+#: The environment variable that names the folder holding the image sets.
+VARIABLE = "BIGSHARP_DATA"
+
+EXTENSIONS = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A published set of images.
+
+    Attributes
+    ----------
+    name : str
+        Also the name of its folder.
+    images : int
+        How many there are.
+    use : {"train", "test"}
+        Nothing is ever trained, validated or chosen on a test set.
+    source : str
+        Where it is published.
+    """
+
+    name: str
+    images: int
+    use: str
+    source: str
+
+
+_BERKELEY = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/bsds/"
+_HUANG = "https://github.com/jbhuang0604/SelfExSR"
+
+SETS = {
+    entry.name: entry
+    for entry in (
+        ImageSet("T91", 91, "train", "Yang et al. 2010, http://www.ifp.illinois.edu/~jyang29/"),
+        ImageSet("BSDS200", 200, "train", f"BSDS300, images/train, {_BERKELEY}"),
+        ImageSet("BSDS200-test", 200, "train", f"BSDS500, images/test, {_BERKELEY}"),
+        ImageSet("Set5", 5, "test", f"Bevilacqua et al. 2012, in {_HUANG}"),
+        ImageSet("Set14", 14, "test", f"Zeyde et al. 2010, in {_HUANG}"),
+        ImageSet("B100", 100, "test", f"BSDS300, images/test, {_BERKELEY}"),
+        ImageSet("Urban100", 100, "test", f"Huang et al. 2015, full-size HR images of {_HUANG}"),
+        ImageSet("BSD68", 68, "test", "Roth and Black 2009, grey images out of B100"),
+        ImageSet("classic5", 5, "test", "Foi et al. 2007, grey images for JPEG deblocking"),
+    )
+}
+
+
+def find_root(root: str | Path | None = None) -> Path:
+    """The folder that holds the image sets: `root`, or what ``BIGSHARP_DATA`` names.
+
+    Raises
+    ------
+    BigsharpError
+        Neither is given, or it is no folder.
+    """
+    given = root or os.environ.get(VARIABLE)
+    if not given:
+        raise BigsharpError(
+            f"no image sets: set {VARIABLE}, or --root, to the folder that holds them "
+            "(`bigsharp data` lists them)"
+        )
+    path = Path(given)
+    if not path.is_dir():
+        raise BigsharpError(f"{path}: not a folder; {VARIABLE} or --root should name one")
+    return path
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The picture files directly in a folder, sorted by name."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+    )
+
+
+def find_images(name: str, root: str | Path | None = None) -> list[Path]:
+    """The images of a set known by name, or of any folder given as a path.
+
+    Raises
+    ------
+    BigsharpError
+        There is no such set or folder, it holds no image, or a known set is not whole.
+    """
+    if name in SETS:
+        folder = find_root(root) / name
+        paths = images_in(folder)
+        if not paths:
+            raise BigsharpError(f"{folder}: {name} is not there; it is {SETS[name].source}")
+        if len(paths) != SETS[name].images:
+            raise BigsharpError(
+                f"{folder}: {name} has {SETS[name].images} images, here are {len(paths)}; "
+                "a mean over others would not be comparable"
+            )
+        return paths
+    if not Path(name).is_dir():
+        near = get_close_matches(name, SETS, 1, 0.5)
+        hint = f"did you mean {near[0]}?" if near else f"known sets: {', '.join(SETS)}"
+        raise BigsharpError(f"{name}: neither a known image set nor a folder; {hint}")
+    paths = images_in(Path(name))
+    if not paths:
+        raise BigsharpError(f"{name}: no picture in this folder")
+    return paths
+
+
+def survey(root: str | Path | None = None) -> list[str]:
+    """One line for each known set: what it is for, whether it is there, where it is published."""
+    try:
+        base: Path | None = find_root(root)
+    except BigsharpError as error:
+        base, lines = None, [str(error), ""]
+    else:
+        lines = [f"image sets in {base}", ""]
+    for entry in SETS.values():
+        found = len(images_in(base / entry.name)) if base else 0
+        state = "missing"
+        if found:
+            state = "there" if found == entry.images else f"{found} of {entry.images}"
+        lines.append(f"{entry.name:13} {entry.images:4} {entry.use:6} {state:11} {entry.source}")
+    return lines

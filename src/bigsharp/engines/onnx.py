@@ -1,0 +1,54 @@
+"""ONNX Runtime: the portable engine, and the only one that the base install needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from bigsharp.errors import BigsharpError
+
+Array = NDArray[Any]
+
+#: The metadata entry of an exported network that holds its receptive field, in pixels.
+RECEPTIVE_FIELD = "bigsharp.receptive_field"
+
+
+class OnnxEngine:
+    """Run an exported network on the CPU.
+
+    Parameters
+    ----------
+    path : str or path
+        A file that `bigsharp export` wrote.
+
+    Raises
+    ------
+    BigsharpError
+        The file is missing, or is no such network.
+    """
+
+    name = "onnx"
+
+    def __init__(self, path: str | Path) -> None:
+        if not Path(path).is_file():
+            raise BigsharpError(f"{path}: no such file")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            self.session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+            metadata = self.session.get_modelmeta().custom_metadata_map
+            self.halo = int(metadata[RECEPTIVE_FIELD]) // 2
+        except Exception:
+            raise BigsharpError(f"{path}: not a network exported by bigsharp") from None
+        self.input = self.session.get_inputs()[0].name
+
+    def restore(self, ilr: Array) -> Array:
+        """Restore ILR luma: float32, (H, W), in [0, 1], to the same."""
+        (output,) = self.session.run(None, {self.input: ilr[None, None]})
+        return np.asarray(output)[0, 0]

@@ -1,0 +1,47 @@
+"""PyTorch: the engine for GPUs, and for checkpoints as training writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bigsharp import models
+
+Array = NDArray[Any]
+
+
+class TorchEngine:
+    """Run a checkpoint, in full fp32.
+
+    Parameters
+    ----------
+    path : str or path
+        Released weights or a checkpoint of `bigsharp train`.
+    device : str
+        "cpu" or "cuda".
+
+    Raises
+    ------
+    BigsharpError
+        The file is missing, or is no checkpoint.
+    """
+
+    name = "torch"
+
+    def __init__(self, path: str | Path, device: str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.network = models.load(path).to(
+            self.device,
+            memory_format=torch.channels_last,  # type: ignore[call-overload]
+        )
+        self.halo = self.network.halo
+
+    @torch.inference_mode()
+    def restore(self, ilr: Array) -> Array:
+        """Restore ILR luma: float32, (H, W), in [0, 1], to the same."""
+        given = torch.from_numpy(np.ascontiguousarray(ilr))[None, None].to(self.device)
+        return self.network(given)[0, 0].cpu().numpy()

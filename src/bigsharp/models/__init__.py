@@ -1,0 +1,92 @@
+"""The networks, and the one place that knows them all: building, saving and loading."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bigsharp.errors import BigsharpError
+
+if TYPE_CHECKING:
+    from bigsharp.models.network import Network
+
+ARCHITECTURES = {
+    "srcnn": ("bigsharp.models.srcnn", "SRCNN"),
+    "vdsr": ("bigsharp.models.vdsr", "VDSR"),
+    "drcn": ("bigsharp.models.drcn", "DRCN"),
+}
+
+
+def build(architecture: str, **options: Any) -> Network:
+    """Build a network by the name of its architecture.
+
+    Parameters
+    ----------
+    architecture : {"srcnn", "vdsr", "drcn"}
+    **options
+        The arguments of that network's class.
+
+    Raises
+    ------
+    BigsharpError
+        PyTorch is not installed, or the name or an option is unknown.
+    """
+    if architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise BigsharpError(f"no architecture is called {architecture!r}; there are {known}")
+    require_torch()
+    module, name = ARCHITECTURES[architecture]
+    try:
+        return getattr(importlib.import_module(module), name)(**options)
+    except (TypeError, ValueError) as error:
+        raise BigsharpError(f"{architecture} cannot be built with {options}: {error}") from None
+
+
+def pack(architecture: str, network: Network) -> dict[str, Any]:
+    """Everything that `unpack` needs to build `network` again."""
+    return {"architecture": architecture, "options": network.options, "state": network.state_dict()}
+
+
+def unpack(packed: dict[str, Any]) -> Network:
+    """Build the network that `pack` described, with its weights, in evaluation mode."""
+    network = build(packed["architecture"], **packed["options"])
+    network.load_state_dict(packed["state"])
+    return network.eval()
+
+
+def load(path: str | Path) -> Network:
+    """Load a network from a checkpoint of `bigsharp train` or from released weights (.pt).
+
+    Raises
+    ------
+    BigsharpError
+        The file is missing, or is no such checkpoint.
+    """
+    return unpack(read_checkpoint(path))
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint as it was written: see `pack`, and `bigsharp.training.loop`."""
+    require_torch()
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise BigsharpError(f"{path}: no such file") from None
+    except Exception:
+        content = None
+    if not isinstance(content, dict) or not {"architecture", "options", "state"} <= set(content):
+        raise BigsharpError(f"{path}: not a checkpoint written by bigsharp")
+    return content
+
+
+def require_torch() -> None:
+    """Say in one line how to install PyTorch where it is missing."""
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise BigsharpError(
+            "this needs PyTorch, the extra 'train': pip install 'bigsharp[train]'"
+        ) from None

@@ -1,0 +1,80 @@
+"""From a PyTorch checkpoint to the ONNX file that ONNX Runtime runs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+
+from bigsharp import models
+from bigsharp.engines.onnx import RECEPTIVE_FIELD
+from bigsharp.errors import BigsharpError
+from bigsharp.models.network import Network
+from bigsharp.picture import write_bytes
+
+
+def to_onnx(network: Network) -> bytes:
+    """The network as an ONNX model for pictures of any size.
+
+    Input ``ilr`` and output ``restored`` are float32, (1, 1, height, width). The receptive field is
+    written into the model's metadata, where the engine reads how wide a tile's halo must be.
+
+    Raises
+    ------
+    BigsharpError
+        The exporter's libraries are not installed.
+    """
+    if find_spec("onnx") is None or find_spec("onnxscript") is None:
+        raise BigsharpError(
+            "export needs onnx and onnxscript, the extra 'train': pip install 'bigsharp[train]'"
+        )
+    with _quiet():
+        program = torch.onnx.export(
+            network.eval().cpu(),
+            (torch.zeros(1, 1, 64, 96),),
+            input_names=["ilr"],
+            output_names=["restored"],
+            dynamic_shapes={"ilr": {2: "height", 3: "width"}},
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    # The exporter notes the source line of each node, with the paths of this machine.
+    for entry in (*model.graph.node, *model.graph.value_info):
+        entry.ClearField("metadata_props")
+        entry.ClearField("doc_string")
+    model.metadata_props.add(key=RECEPTIVE_FIELD, value=str(network.receptive_field))
+    return model.SerializeToString()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's notes about libraries that are not needed off the terminal."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def export(checkpoint: str | Path, output: str | Path) -> None:
+    """Write a checkpoint's network as an ONNX file.
+
+    Raises
+    ------
+    BigsharpError
+        The checkpoint cannot be read, the output does not end in .onnx or cannot be written.
+    """
+    if Path(output).suffix.lower() != ".onnx":
+        raise BigsharpError(f"{output}: the name of an exported network ends in .onnx")
+    write_bytes(output, to_onnx(models.load(checkpoint)))

@@ -1,0 +1,63 @@
+"""What every network has: its receptive field, its weights counted, its cost counted."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class Network(nn.Module, ABC):
+    """A network that restores ILR luma, shape (N, 1, H, W) in [0, 1], at the same size.
+
+    Attributes
+    ----------
+    options : dict
+        The arguments that build this network again; kept in every checkpoint.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.options = options
+
+    @property
+    @abstractmethod
+    def receptive_field(self) -> int:
+        """Width and height, in pixels, of the input that one output pixel depends on."""
+
+    @property
+    def halo(self) -> int:
+        """Pixels that a tile needs around it: the receptive field's radius."""
+        return self.receptive_field // 2
+
+    @property
+    def parameter_count(self) -> int:
+        """Trained values, biases included."""
+        return sum(p.numel() for p in self.parameters())
+
+    @property
+    def weight_count(self) -> int:
+        """Filter weights, biases not counted (the number the papers give)."""
+        return sum(conv.weight.numel() for conv in self.modules() if isinstance(conv, nn.Conv2d))
+
+    @property
+    def macs_per_pixel(self) -> int:
+        """Multiply-accumulates for one pixel of output (2 FLOP each), biases not counted."""
+        return self.weight_count
+
+    @abstractmethod
+    def forward(self, ilr: Tensor) -> Tensor:
+        """Restore `ilr`; the output is not clipped."""
+
+    def __call__(self, ilr: Tensor) -> Tensor:
+        """Run `forward`; here only because `nn.Module` leaves its call untyped."""
+        return super().__call__(ilr)
+
+
+def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
+    """A 3×3 convolution, zero-padded to keep the size, initialised for ReLU (He et al. 2015)."""
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv

@@ -1,0 +1,57 @@
+"""SRCNN: three convolutions, one model a scale."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bigsharp.models.network import Network
+
+
+class SRCNN(Network):
+    """Super-resolution convolutional network.
+
+    Zero padding keeps the size at every layer, where the authors' code let the border go.
+
+    Parameters
+    ----------
+    kernels : sequence of 3 odd ints
+        Filter sizes: (9, 1, 5), which sees 13×13, or (9, 5, 5), the variant of the tables.
+    filters : (int, int)
+        Channels after the first and the second convolution.
+
+    References
+    ----------
+    C. Dong, C. C. Loy, K. He, X. Tang, "Image super-resolution using deep convolutional
+    networks", IEEE TPAMI 38(2), 2016, section 3.
+    """
+
+    def __init__(
+        self, kernels: tuple[int, int, int] = (9, 1, 5), filters: tuple[int, int] = (64, 32)
+    ) -> None:
+        kernels, filters = tuple(kernels), tuple(filters)  # type: ignore[assignment]
+        if len(kernels) != 3 or any(k < 1 or k % 2 == 0 for k in kernels):
+            raise ValueError(f"SRCNN needs three odd kernel sizes, not {kernels}")
+        if len(filters) != 2 or min(filters) < 1:
+            raise ValueError(f"SRCNN needs two filter counts ≥ 1, not {filters}")
+        super().__init__(kernels=list(kernels), filters=list(filters))
+        channels = [1, *filters, 1]
+        self.layers = nn.ModuleList(
+            nn.Conv2d(i, o, k, padding=k // 2)
+            for i, o, k in zip(channels[:-1], channels[1:], kernels, strict=True)
+        )
+        for layer in self.layers:
+            # Section 3.3: Gaussian of standard deviation 0.001, biases 0.
+            nn.init.normal_(layer.weight, std=0.001)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    @property
+    def receptive_field(self) -> int:
+        """The kernels laid end to end: f₁ + f₂ + f₃ − 2."""
+        return int(sum(self.options["kernels"])) - 2
+
+    def forward(self, ilr: Tensor) -> Tensor:
+        """Restore `ilr`, (N, 1, H, W) → (N, 1, H, W)."""
+        x = F.relu(self.layers[0](ilr), inplace=True)  # patch extraction, (N, 64, H, W)
+        x = F.relu(self.layers[1](x), inplace=True)  # non-linear mapping, (N, 32, H, W)
+        return self.layers[2](x)  # reconstruction, (N, 1, H, W)

@@ -1,0 +1,291 @@
+"""A decoded picture, and its reading and writing."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+import threading
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from bigsharp.color import luma
+from bigsharp.errors import BigsharpError
+
+Array = NDArray[Any]
+
+#: Pixels that a picture may have unless the caller says otherwise, decoded or made.
+MAX_PIXELS = 500_000_000
+
+#: The formats that are written, by file extension, and each one's largest side.
+FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
+_LARGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
+_WITH_ALPHA = {"PNG", "WEBP", "TIFF"}
+_WITH_16_BITS = {"PNG", "TIFF"}
+
+_pillow_limit = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A still picture in memory.
+
+    Attributes
+    ----------
+    pixels : ndarray of uint8, uint16 or float, shape (H, W) or (H, W, 3)
+        Grey values or RGB; floats (never read from a file) span [0, 1].
+    alpha : ndarray of the same dtype, shape (H, W), optional
+    icc, exif : bytes, optional
+        The colour profile and the EXIF block, kept as they are.
+    format : str, optional
+        Pillow's name of the format it was read from.
+    """
+
+    pixels: Array
+    alpha: Array | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    format: str | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.pixels.shape[:2]
+        return height, width
+
+    def luma(self) -> Array:
+        """Y of a colour picture, or the grey values, as float64 in [0, 1], not rounded."""
+        scaled = self.pixels / peak_of(self.pixels.dtype)
+        return luma(scaled) if scaled.ndim == 3 else scaled
+
+    def with_pixels(self, pixels: Array, alpha: Array | None) -> Picture:
+        """The same picture in every respect but its pixels."""
+        return replace(self, pixels=pixels, alpha=alpha)
+
+
+def peak_of(dtype: Any) -> float:
+    """The value of white: 255 in 8 bits, 65535 in 16, 1 for floats."""
+    return float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
+
+
+def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode a picture from a file or from the bytes of one.
+
+    Parameters
+    ----------
+    source : path or bytes
+    max_pixels : int
+        Refuse a picture of more pixels than this, before it is decoded.
+
+    Raises
+    ------
+    BigsharpError
+        The file is missing, unreadable, truncated, too large, animated, or no picture.
+    """
+    name = "the picture" if isinstance(source, bytes) else str(source)
+    try:
+        opened = _open(io.BytesIO(source) if isinstance(source, bytes) else source)
+        with opened as image:
+            check_pixels(name, image.height, image.width, max_pixels)
+            if getattr(image, "n_frames", 1) > 1:
+                raise BigsharpError(
+                    f"{name}: holds {image.n_frames} frames; "  # type: ignore[attr-defined]
+                    "bigsharp works on still pictures: save the frames one by one"
+                )
+            image.load()
+            return from_pil(image, name)
+    except FileNotFoundError:
+        raise BigsharpError(f"{name}: no such file") from None
+    except IsADirectoryError:
+        raise BigsharpError(f"{name}: is a folder, not a picture") from None
+    except PermissionError:
+        raise BigsharpError(f"{name}: no permission to read it") from None
+    except UnidentifiedImageError:
+        raise BigsharpError(f"{name}: not a picture that bigsharp can read") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise BigsharpError(f"{name}: damaged or truncated ({error})") from None
+
+
+def check_pixels(name: str, height: int, width: int, max_pixels: int) -> None:
+    """Raise `BigsharpError` where `height` × `width` is more than `max_pixels`."""
+    if height * width > max_pixels:
+        raise BigsharpError(
+            f"{name}: {width} × {height} is {height * width / 1e6:,.0f} megapixels, over the limit "
+            f"of {max_pixels / 1e6:,.0f}; raise it with --max-pixels {height * width}"
+        )
+
+
+def _open(source: Any) -> Image.Image:
+    """Open without Pillow's own size limit; `check_pixels` has ours."""
+    with _pillow_limit, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(source)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def from_pil(image: Image.Image, name: str = "the picture") -> Picture:
+    """Take a PIL image apart; palettes, CMYK and the like become RGB.
+
+    Raises
+    ------
+    BigsharpError
+        Its pixels are 32-bit integers or floats.
+    """
+    icc = image.info.get("icc_profile")
+    mode = image.mode
+    if mode in ("1", "L", "RGB", "RGBA", "LA", "I;16"):
+        image = image.convert("L") if mode == "1" else image
+    elif mode.startswith("I;16"):
+        image = image.convert("I;16")
+    elif mode in ("I", "F"):
+        raise BigsharpError(f"{name}: 32-bit pixels are not supported; save it with 8 or 16 bits")
+    else:
+        # A CMYK or Lab profile does not describe the RGB values.
+        icc = icc if mode in ("P", "PA", "RGBX") else None
+        transparent = "transparency" in image.info or mode in ("PA", "La", "RGBa")
+        image = image.convert("RGBA" if transparent else "RGB")
+    values = np.asarray(image)
+    alpha = None
+    if image.mode in ("RGBA", "LA"):
+        values, alpha = values[..., :-1], values[..., -1]
+        values = values[..., 0] if image.mode == "LA" else values
+    exif = image.info.get("exif")
+    return Picture(values, alpha, icc, exif, image.format)
+
+
+def to_pil(picture: Picture) -> Image.Image:
+    """The picture as a PIL image of mode L, LA, RGB, RGBA or I;16."""
+    image = _bands(picture)
+    if picture.icc:
+        image.info["icc_profile"] = picture.icc
+    if picture.exif:
+        image.info["exif"] = picture.exif
+    return image
+
+
+def _bands(picture: Picture) -> Image.Image:
+    if picture.alpha is None:
+        return Image.fromarray(picture.pixels)
+    return Image.fromarray(np.dstack([picture.pixels, picture.alpha]))
+
+
+def check_target(path: str | Path, picture: Picture, height: int, width: int) -> None:
+    """Find out, before any work is done, whether `picture` can be written at this size.
+
+    Raises
+    ------
+    BigsharpError
+        The folder does not exist, or the format is unknown or cannot hold the picture.
+    """
+    path = Path(path)
+    kind = format_of(path)
+    if not path.parent.is_dir():
+        raise BigsharpError(f"{path}: the folder {path.parent} does not exist; create it first")
+    if path.is_dir():
+        raise BigsharpError(f"{path}: is a folder; name a file in it")
+    if picture.alpha is not None and kind not in _WITH_ALPHA:
+        raise BigsharpError(f"{path}: {kind} cannot hold transparency; use .png, .webp or .tiff")
+    if picture.pixels.dtype == np.uint16 and kind not in _WITH_16_BITS:
+        raise BigsharpError(f"{path}: {kind} cannot hold 16 bits; use .png or .tiff")
+    largest = _LARGEST_SIDE.get(kind)
+    if largest and max(height, width) > largest:
+        raise BigsharpError(
+            f"{path}: {width} × {height} is more than {kind} can hold ({largest}); use .png"
+        )
+
+
+def format_of(path: str | Path) -> str:
+    """Pillow's name of the format that a file's extension stands for.
+
+    Raises
+    ------
+    BigsharpError
+        The extension is none of those that bigsharp writes.
+    """
+    extension = Path(path).suffix.lower()
+    if extension not in FORMATS:
+        given = f"the extension {extension!r}" if extension else "a name without extension"
+        raise BigsharpError(f"{path}: cannot write {given}; use one of {' '.join(FORMATS)}")
+    return FORMATS[extension]
+
+
+def encode(picture: Picture, kind: str, *, quality: int | None = None) -> bytes:
+    """The bytes of a picture file.
+
+    Parameters
+    ----------
+    picture : Picture
+    kind : {"PNG", "JPEG", "WEBP", "TIFF", "BMP"}
+    quality : int, optional
+        1 to 100 for JPEG (default 95, colour not subsampled) and WebP (default lossless).
+    """
+    options: dict[str, Any] = {}
+    if kind == "JPEG":
+        options = {"quality": quality or 95, "subsampling": 0}
+    elif kind == "WEBP":
+        options = {"quality": quality} if quality else {"lossless": True}
+    elif kind == "TIFF":
+        options = {"compression": "tiff_deflate"}
+    if kind != "BMP":
+        options |= {"icc_profile": picture.icc}
+        if picture.exif:
+            options |= {"exif": picture.exif}
+    buffer = io.BytesIO()
+    _bands(picture).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def write(picture: Picture, path: str | Path, *, quality: int | None = None) -> None:
+    """Write a picture file whole or not at all.
+
+    Raises
+    ------
+    BigsharpError
+        The file cannot be written.
+    """
+    write_bytes(path, encode(picture, format_of(path), quality=quality))
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write beside the target and rename, so that no partial file is ever seen.
+
+    Raises
+    ------
+    BigsharpError
+        The folder does not exist or cannot be written to, or the disk is full.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            file.write(content)
+        # NamedTemporaryFile is private to its owner; a picture has the usual permissions.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except OSError as error:
+        raise BigsharpError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)

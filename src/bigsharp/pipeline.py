@@ -1,0 +1,249 @@
+"""The upscaling pipeline: picture → ILR → restored luma → picture, tile by tile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bigsharp.color import rgb_to_ycbcr, ycbcr_to_rgb
+from bigsharp.engines import Engine
+from bigsharp.errors import BigsharpError
+from bigsharp.picture import Picture, peak_of
+from bigsharp.resize import AxisMap, scaled_size
+
+Array = NDArray[Any]
+Progress = Callable[[int, int], None]
+
+#: Side of a tile in result pixels, its halo not counted.
+TILE = 512
+
+
+def silent(done: int, total: int) -> None:
+    """Report progress to nobody."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The size of a result, and the factor that each axis is enlarged by.
+
+    Attributes
+    ----------
+    height, width : int
+    vertical, horizontal : float
+    """
+
+    height: int
+    width: int
+    vertical: float
+    horizontal: float
+
+
+def choose_target(
+    size: tuple[int, int],
+    scale: float | None = None,
+    width: int | None = None,
+    height: int | None = None,
+) -> Target:
+    """Work out the size of the result.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Height and width of the picture.
+    scale : float, optional
+        Factor ≥ 1 for both axes; the result is ``ceil(size · scale)``.
+    width, height : int, optional
+        Size of the result instead; where one is left out, the proportions are kept.
+
+    Raises
+    ------
+    BigsharpError
+        Both a scale and a size, or neither; a scale below 1 or a size below the picture's.
+    """
+    if (scale is None) == (width is None and height is None):
+        raise BigsharpError("give either a scale, or a width, a height or both")
+    if scale is not None:
+        if not (math.isfinite(scale) and scale >= 1):
+            raise BigsharpError(f"the scale must be a number of at least 1, not {scale:g}")
+        rows, columns = (scaled_size(n, scale) for n in size)
+        return Target(rows, columns, scale, scale)
+    vertical = height / size[0] if height is not None else None
+    horizontal = width / size[1] if width is not None else None
+    # Where one side is left out, the other's factor serves for both.
+    vertical, horizontal = vertical or horizontal or 0, horizontal or vertical or 0
+    if min(vertical, horizontal) < 1:
+        wanted = " × ".join(str(n) if n is not None else "?" for n in (width, height))
+        raise BigsharpError(
+            f"the picture is {size[1]} × {size[0]} already; bigsharp enlarges, and {wanted} is less"
+        )
+    rows = height if height is not None else round(size[0] * vertical)
+    columns = width if width is not None else round(size[1] * horizontal)
+    return Target(rows, columns, vertical, horizontal)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A window of the result, and the wider one that the network must see for it.
+
+    Attributes
+    ----------
+    core, seen : (slice, slice)
+        Rows and columns of the result.
+    """
+
+    core: tuple[slice, slice]
+    seen: tuple[slice, slice]
+
+    @property
+    def core_in_seen(self) -> tuple[slice, slice]:
+        """The core, counted from the first row and column seen."""
+        rows, columns = (
+            slice(core.start - seen.start, core.stop - seen.start)
+            for core, seen in zip(self.core, self.seen, strict=True)
+        )
+        return rows, columns
+
+
+def tiles(height: int, width: int, side: int, halo: int) -> Iterator[Tile]:
+    """Cover a result with tiles of about equal size, at most `side` wide and high.
+
+    What is seen ends at the picture's own border, so that the network's zero padding lies where it
+    does for the whole picture; inside, a halo as wide as the receptive field keeps it out.
+    """
+    for rows in _even_parts(height, side):
+        for columns in _even_parts(width, side):
+            seen = (_widen(rows, halo, height), _widen(columns, halo, width))
+            yield Tile((rows, columns), seen)
+
+
+def count_tiles(height: int, width: int, side: int) -> int:
+    """How many tiles `tiles` yields."""
+    return math.ceil(height / side) * math.ceil(width / side)
+
+
+def _even_parts(length: int, side: int) -> list[slice]:
+    count = math.ceil(length / side)
+    edges = [length * k // count for k in range(count + 1)]
+    return [slice(a, b) for a, b in pairwise(edges)]
+
+
+def _widen(part: slice, halo: int, length: int) -> slice:
+    return slice(max(0, part.start - halo), min(length, part.stop + halo))
+
+
+def restore_luma(ilr: Array, engine: Engine, tile: int = TILE) -> Array:
+    """Restore ILR luma, tile by tile.
+
+    Parameters
+    ----------
+    ilr : ndarray of float32, shape (H, W)
+        In [0, 1].
+    engine : Engine
+    tile : int
+        Side of a tile.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W)
+        Not clipped.
+    """
+    restored = np.empty_like(ilr)
+    height, width = ilr.shape
+    for part in tiles(height, width, tile, engine.halo):
+        restored[part.core] = engine.restore(ilr[part.seen])[part.core_in_seen]
+    return restored
+
+
+def upscale_picture(
+    picture: Picture,
+    target: Target,
+    engine: Engine,
+    *,
+    tile: int = TILE,
+    progress: Progress = silent,
+) -> Picture:
+    """Enlarge a picture and restore its luma.
+
+    Chroma and alpha are enlarged by bicubic. Beside the result, only a tile is in memory as
+    floating point.
+
+    Parameters
+    ----------
+    picture : Picture
+    target : Target
+        From `choose_target`.
+    engine : Engine
+    tile : int
+        Side of a tile in result pixels.
+    progress : callable
+        Called with the tiles done and their number, first with 0.
+
+    Returns
+    -------
+    Picture
+        The same kind of pixels, colour profile and EXIF block. Where the size does not change, the
+        picture itself: there is nothing to restore.
+    """
+    if (target.height, target.width) == picture.size:
+        return picture
+    maps = (
+        AxisMap.bicubic(picture.size[0], target.height, target.vertical),
+        AxisMap.bicubic(picture.size[1], target.width, target.horizontal),
+    )
+    shape = (target.height, target.width)
+    pixels = np.empty(shape + picture.pixels.shape[2:], picture.pixels.dtype)
+    alpha = None if picture.alpha is None else np.empty(shape, picture.alpha.dtype)
+    total = count_tiles(*shape, tile)
+    progress(0, total)
+    for done, part in enumerate(tiles(*shape, tile, engine.halo), 1):
+        pixels[part.core] = _restore_tile(picture, maps, part, engine)
+        if picture.alpha is not None and alpha is not None:
+            enlarged = _enlarge(picture.alpha, maps, part.core)
+            alpha[part.core] = from_unit(enlarged, alpha.dtype)
+        progress(done, total)
+    return picture.with_pixels(pixels, alpha)
+
+
+def _restore_tile(
+    picture: Picture, maps: tuple[AxisMap, AxisMap], part: Tile, engine: Engine
+) -> Array:
+    """The result's pixels in the core of one tile."""
+    grey = picture.pixels.ndim == 2
+    ilr = _enlarge(picture.pixels, maps, part.seen)
+    if not grey:
+        ilr = rgb_to_ycbcr(ilr)
+    luma = np.ascontiguousarray(ilr if grey else ilr[..., 0])
+    restored = engine.restore(luma)[part.core_in_seen]
+    if not grey:
+        ycbcr = ilr[part.core_in_seen]
+        ycbcr[..., 0] = restored
+        restored = ycbcr_to_rgb(ycbcr)
+    return from_unit(restored, picture.pixels.dtype)
+
+
+def _enlarge(values: Array, maps: tuple[AxisMap, AxisMap], window: tuple[slice, slice]) -> Array:
+    """A window of the enlarged image: float32, white is 1."""
+    (rows, vertical), (columns, horizontal) = (
+        axis.window(outputs) for axis, outputs in zip(maps, window, strict=True)
+    )
+    image = to_unit(values[rows, columns])
+    return horizontal.apply(vertical.apply(image, 0), 1)
+
+
+def to_unit(values: Array) -> Array:
+    """Pixel values as float32, white being 1."""
+    return values.astype(np.float32) / np.float32(peak_of(values.dtype))
+
+
+def from_unit(values: Array, dtype: Any) -> Array:
+    """Clip to [0, 1] and return to pixel values, rounded where they are whole numbers."""
+    values = np.clip(values, 0, 1)
+    if np.issubdtype(dtype, np.integer):
+        values = np.floor(values * np.float32(peak_of(dtype)) + np.float32(0.5))
+    return values.astype(dtype)

@@ -1,0 +1,1 @@
+"""Training: recipes, patches cut on the device, and the loop."""

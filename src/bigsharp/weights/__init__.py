@@ -1,0 +1,35 @@
+"""The released weights: for each model NAME.onnx, NAME.pt and its card, NAME.json."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from bigsharp.errors import BigsharpError
+
+_FOLDER = Path(str(resources.files(__name__)))
+
+
+def names() -> list[str]:
+    """The released models, sorted."""
+    return sorted(path.stem for path in _FOLDER.glob("*.json"))
+
+
+def card(name: str) -> dict[str, Any]:
+    """A released model's card: how it was trained and what it scores."""
+    return json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def path(name: str, extension: str) -> Path:
+    """The file of a released model; `extension` is ".onnx" or ".pt".
+
+    Raises
+    ------
+    BigsharpError
+        No model of this name is released.
+    """
+    if name not in names():
+        raise BigsharpError(f"no model called {name!r} is released; there are {', '.join(names())}")
+    return _FOLDER / (name + extension)
