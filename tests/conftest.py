@@ -1,0 +1,76 @@
+"""Shared fixtures: pictures made here, a small network, and the image sets where they are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bigsharp import models
+from bigsharp.models.network import Network
+from bigsharp.models.export import export
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def image_sets() -> Path:
+    """The folder that BIGSHARP_DATA names; a test that needs it is skipped without."""
+    root = os.environ.get("BIGSHARP_DATA")
+    if not root:
+        pytest.skip("BIGSHARP_DATA is not set")
+    return Path(root).resolve()
+
+
+@pytest.fixture(scope="session")
+def command() -> Run:
+    """Run the command line in a process of its own."""
+
+    def run(*words: object, **options: object) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "bigsharp", *map(str, words)]
+        return subprocess.run(line, capture_output=True, text=True, timeout=240, **options)  # type: ignore[call-overload]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def texture() -> np.ndarray:
+    """A colour picture with edges, ramps and fine detail: uint8, 60 × 70."""
+    y, x = np.mgrid[0:60, 0:70]
+    rings = 127 + 120 * np.sin(np.hypot(y - 20, x - 30) ** 2 / 60)
+    ramp = 3.5 * x
+    bars = 255.0 * ((x // 5 + y // 7) % 2)
+    return np.stack([rings, ramp, bars], axis=-1).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def photo(tmp_path: Path, texture: np.ndarray) -> Path:
+    """That picture as a PNG file."""
+    path = tmp_path / "photo.png"
+    Image.fromarray(texture).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def network() -> Network:
+    """A small VDSR whose residual is far from zero."""
+    torch.manual_seed(1)
+    network = models.build("vdsr", depth=4, features=8)
+    torch.nn.init.normal_(network.layers[-1].weight, std=0.1)
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def checkpoint(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small network as a checkpoint, with its export beside it."""
+    path = tmp_path_factory.mktemp("network") / "small.pt"
+    torch.save(models.pack("vdsr", network), path)
+    export(path, path.with_suffix(".onnx"))
+    return path

@@ -1,0 +1,189 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import bigsharp
+from bigsharp.errors import BigsharpError
+from bigsharp.resize import imresize
+
+FORMATS = ["png", "jpg", "webp", "tiff", "bmp"]
+
+
+def encoded(array: np.ndarray, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def decoded(content: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(content)))
+
+
+@pytest.fixture
+def model(checkpoint: Path) -> Path:
+    return checkpoint.with_suffix(".onnx")
+
+
+def test_path_in_path_out(photo: Path, tmp_path: Path, model: Path) -> None:
+    result = bigsharp.upscale(photo, scale=2, model=model)
+    assert result == tmp_path / "photo-x2.png"
+    assert Image.open(result).size == (140, 120)
+    text = bigsharp.upscale(str(photo), width=210, model=model, output=str(tmp_path / "b.png"))
+    assert text == str(tmp_path / "b.png")
+    assert Image.open(text).size == (210, 180)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
+def test_bytes_in_bytes_of_the_same_format_out(
+    texture: np.ndarray, kind: str, model: Path
+) -> None:
+    result = bigsharp.upscale(encoded(texture, kind), scale=1.5, model=model)
+    image = Image.open(io.BytesIO(result))
+    assert (image.format, image.size, image.mode) == (kind, (105, 90), "RGB")
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
+def test_pil_image_in_pil_image_of_the_same_mode_out(
+    texture: np.ndarray, mode: str, model: Path
+) -> None:
+    image = Image.fromarray(texture)
+    if mode == "I;16":
+        image = Image.fromarray(texture[..., 0].astype(np.uint16) * 257)
+    else:
+        image = image.convert(mode)
+    result = bigsharp.upscale(image, scale=2, model=model)
+    assert (result.mode, result.size) == (mode, (140, 120))
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "CMYK", "YCbCr", "HSV"])
+def test_other_modes_become_grey_or_rgb(texture: np.ndarray, mode: str, model: Path) -> None:
+    image = Image.fromarray(texture).convert(mode)
+    result = bigsharp.upscale(image, scale=2, model=model)
+    assert result.mode == ("L" if mode == "1" else "RGB")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("channels", [None, 1, 2, 3, 4])
+def test_array_in_array_of_the_same_type_out(
+    dtype: type, channels: int | None, model: Path
+) -> None:
+    shape = (9, 14) if channels is None else (9, 14, channels)
+    peak = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1
+    array = (np.random.default_rng(0).random(shape) * peak).astype(dtype)
+    before = array.copy()
+    result = bigsharp.upscale(array, scale=2, model=model)
+    assert result.dtype == dtype
+    assert result.shape == (18, 28, *shape[2:])
+    assert np.array_equal(array, before)
+    assert result.min() >= 0
+    assert result.max() <= peak
+
+
+def test_depths_differ_by_their_rounding_alone(texture: np.ndarray, model: Path) -> None:
+    results = [
+        bigsharp.upscale(texture, scale=2, model=model) / 255,
+        bigsharp.upscale(texture.astype(np.uint16) * 257, scale=2, model=model) / 65535,
+        bigsharp.upscale(texture / 255, scale=2, model=model),
+    ]
+    assert np.abs(results[0] - results[2]).max() <= 0.5 / 255 + 1e-5
+    assert np.abs(results[1] - results[2]).max() <= 0.5 / 65535 + 1e-5
+
+
+def test_bicubic_is_matlab_bicubic(texture: np.ndarray) -> None:
+    grey = texture[..., 0]
+    exact = np.clip(imresize(grey.astype(float), 2.3), 0, 255)
+    result = bigsharp.upscale(grey, scale=2.3, model="bicubic")
+    assert np.abs(result - exact).max() <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize("scale", [1, 1.01, 2, 3.7])
+def test_a_flat_picture_keeps_its_colour_with_the_released_model(scale: float) -> None:
+    flat = np.full((20, 30, 3), (200, 30, 90), np.uint8)
+    result = bigsharp.upscale(flat, scale=scale)
+    assert np.abs(result.astype(int) - flat[0, 0]).max() <= 4
+
+
+def test_scale_1_gives_the_picture_itself(texture: np.ndarray, model: Path) -> None:
+    assert np.array_equal(bigsharp.upscale(texture, scale=1, model=model), texture)
+
+
+def test_alpha_is_enlarged_by_bicubic(texture: np.ndarray, model: Path) -> None:
+    image = np.dstack([texture, texture[..., 2]])
+    result = bigsharp.upscale(image, scale=2, model=model)
+    alpha = np.clip(imresize(image[..., 3].astype(float), 2), 0, 255)
+    assert np.abs(result[..., 3] - alpha).max() <= 0.5 + 1e-3
+    assert np.array_equal(result[..., :3], bigsharp.upscale(texture, scale=2, model=model))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_profile_and_exif_are_kept(texture: np.ndarray, kind: str, model: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    profile = b"a profile, taken as it is"
+    content = encoded(texture, kind, exif=exif, icc_profile=profile)
+    result = Image.open(io.BytesIO(bigsharp.upscale(content, scale=2, model=model)))
+    assert result.info["icc_profile"] == profile
+    assert result.getexif()[0x010E] == "a description"
+
+
+def test_16_bit_grey_png_stays_16_bit(texture: np.ndarray, model: Path) -> None:
+    deep = texture[..., 0].astype(np.uint16) * 257
+    result = decoded(bigsharp.upscale(encoded(deep, "PNG"), scale=2, model=model))
+    assert result.dtype == np.uint16
+    assert np.array_equal(result, bigsharp.upscale(deep, scale=2, model=model))
+
+
+def test_quality_chooses_the_size_of_the_file(texture: np.ndarray, model: Path) -> None:
+    for kind in ("JPEG", "WEBP"):
+        content = encoded(texture, kind)
+        low, high = (
+            len(bigsharp.upscale(content, scale=2, model=model, quality=quality))
+            for quality in (20, 95)
+        )
+        assert low < high
+    lossless = bigsharp.upscale(encoded(texture, "WEBP", lossless=True), scale=2, model=model)
+    assert np.array_equal(decoded(lossless), bigsharp.upscale(texture, scale=2, model=model))
+
+
+def test_progress_is_told_from_none_to_all(texture: np.ndarray, model: Path) -> None:
+    seen = []
+    upscaler = bigsharp.load(model)
+    upscaler.upscale(texture, 2, tile=64, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(k, 6) for k in range(7)]
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((3, 3), np.int32), "not int32"),
+        (np.zeros((3, 3, 5), np.uint8), "shape"),
+        (np.zeros((3, 0), np.uint8), "none of them 0"),
+        (np.zeros(3, np.uint8), "shape"),
+        (np.full((3, 3), np.nan), "not a number"),
+        ([[1, 2]], "not list"),
+    ],
+)
+def test_arrays_that_are_no_picture(array: object, words: str) -> None:
+    with pytest.raises(BigsharpError, match=words):
+        bigsharp.upscale(array, scale=2, model="bicubic")  # type: ignore[type-var]
+
+
+def test_output_is_for_paths(texture: np.ndarray) -> None:
+    with pytest.raises(BigsharpError, match="given as a path"):
+        bigsharp.upscale(texture, scale=2, model="bicubic", output="a.png")
+
+
+def test_the_public_names_are_there_and_nothing_heavy_is_imported() -> None:
+    import subprocess
+    import sys
+
+    code = "import bigsharp, bigsharp.cli, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert not {"numpy", "PIL", "onnxruntime", "torch", "rich"} & set(loaded.split())
+    assert bigsharp.available_models()[-1] == "bicubic"
+    assert set(bigsharp.__all__) <= set(dir(bigsharp))
+    with pytest.raises(AttributeError):
+        bigsharp.nothing  # noqa: B018
