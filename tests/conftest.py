@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from bigsharp import models
-from bigsharp.models.network import Network
 from bigsharp.models.export import export
+from bigsharp.models.network import Network
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

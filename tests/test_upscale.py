@@ -37,9 +37,7 @@ def test_path_in_path_out(photo: Path, tmp_path: Path, model: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
-def test_bytes_in_bytes_of_the_same_format_out(
-    texture: np.ndarray, kind: str, model: Path
-) -> None:
+def test_bytes_in_bytes_of_the_same_format_out(texture: np.ndarray, kind: str, model: Path) -> None:
     result = bigsharp.upscale(encoded(texture, kind), scale=1.5, model=model)
     image = Image.open(io.BytesIO(result))
     assert (image.format, image.size, image.mode) == (kind, (105, 90), "RGB")
@@ -106,6 +104,17 @@ def test_a_flat_picture_keeps_its_colour_with_the_released_model(scale: float) -
     assert np.abs(result.astype(int) - flat[0, 0]).max() <= 4
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "P"])
+def test_a_transparent_colour_becomes_alpha(texture: np.ndarray, mode: str, model: Path) -> None:
+    buffer = io.BytesIO()
+    key = (0, 0, 0) if mode == "RGB" else 0
+    image = Image.fromarray(np.where(texture > 127, 200, 0).astype(np.uint8)).convert(mode)
+    image.save(buffer, "PNG", transparency=key)
+    result = Image.open(io.BytesIO(bigsharp.upscale(buffer.getvalue(), scale=2, model=model)))
+    assert result.mode == ("LA" if mode in ("1", "L") else "RGBA")
+    assert result.getchannel("A").getextrema() == (0, 255)
+
+
 def test_scale_1_gives_the_picture_itself(texture: np.ndarray, model: Path) -> None:
     assert np.array_equal(bigsharp.upscale(texture, scale=1, model=model), texture)
 
@@ -134,6 +143,14 @@ def test_16_bit_grey_png_stays_16_bit(texture: np.ndarray, model: Path) -> None:
     result = decoded(bigsharp.upscale(encoded(deep, "PNG"), scale=2, model=model))
     assert result.dtype == np.uint16
     assert np.array_equal(result, bigsharp.upscale(deep, scale=2, model=model))
+
+
+def test_a_phone_s_jpeg_with_a_second_picture_is_a_jpeg(texture: np.ndarray, model: Path) -> None:
+    buffer = io.BytesIO()
+    image = Image.fromarray(texture)
+    image.save(buffer, "MPO", save_all=True, append_images=[image.resize((10, 10))])
+    result = Image.open(io.BytesIO(bigsharp.upscale(buffer.getvalue(), scale=2, model=model)))
+    assert (result.format, result.size) == ("JPEG", (140, 120))
 
 
 def test_quality_chooses_the_size_of_the_file(texture: np.ndarray, model: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from bigsharp.color import luma
 from bigsharp.errors import BigsharpError
@@ -36,6 +36,21 @@ FORMATS = {
 _LARGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
 _WITH_ALPHA = {"PNG", "WEBP", "TIFF"}
 _WITH_16_BITS = {"PNG", "TIFF"}
+
+# A TIFF file keeps these among the tags that lay out its pixels.
+_TIFF_TAGS = {
+    ExifTags.Base.ImageDescription,
+    ExifTags.Base.Make,
+    ExifTags.Base.Model,
+    ExifTags.Base.Orientation,
+    ExifTags.Base.XResolution,
+    ExifTags.Base.YResolution,
+    ExifTags.Base.ResolutionUnit,
+    ExifTags.Base.Software,
+    ExifTags.Base.DateTime,
+    ExifTags.Base.Artist,
+    ExifTags.Base.Copyright,
+}
 
 _pillow_limit = threading.Lock()
 
@@ -101,9 +116,11 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture
         opened = _open(io.BytesIO(source) if isinstance(source, bytes) else source)
         with opened as image:
             check_pixels(name, image.height, image.width, max_pixels)
-            if getattr(image, "n_frames", 1) > 1:
+            frames = getattr(image, "n_frames", 1)
+            # MPO is what phones call a JPEG with a preview or a depth map behind the picture.
+            if frames > 1 and image.format != "MPO":
                 raise BigsharpError(
-                    f"{name}: holds {image.n_frames} frames; "  # type: ignore[attr-defined]
+                    f"{name}: holds {frames} frames; "
                     "bigsharp works on still pictures: save the frames one by one"
                 )
             image.load()
@@ -148,26 +165,42 @@ def from_pil(image: Image.Image, name: str = "the picture") -> Picture:
     BigsharpError
         Its pixels are 32-bit integers or floats.
     """
-    icc = image.info.get("icc_profile")
+    icc, exif, kind = image.info.get("icc_profile"), _exif_of(image), image.format
     mode = image.mode
-    if mode in ("1", "L", "RGB", "RGBA", "LA", "I;16"):
-        image = image.convert("L") if mode == "1" else image
-    elif mode.startswith("I;16"):
-        image = image.convert("I;16")
-    elif mode in ("I", "F"):
+    if mode in ("I", "F"):
         raise BigsharpError(f"{name}: 32-bit pixels are not supported; save it with 8 or 16 bits")
-    else:
-        # A CMYK or Lab profile does not describe the RGB values.
-        icc = icc if mode in ("P", "PA", "RGBX") else None
-        transparent = "transparency" in image.info or mode in ("PA", "La", "RGBa")
-        image = image.convert("RGBA" if transparent else "RGB")
+    if mode in ("CMYK", "LAB", "YCbCr", "HSV"):
+        icc = None  # The profile does not describe the RGB values that come of it.
+    image = image.convert(_working_mode(image))
     values = np.asarray(image)
     alpha = None
     if image.mode in ("RGBA", "LA"):
         values, alpha = values[..., :-1], values[..., -1]
         values = values[..., 0] if image.mode == "LA" else values
-    exif = image.info.get("exif")
-    return Picture(values, alpha, icc, exif, image.format)
+    return Picture(values, alpha, icc, exif, "JPEG" if kind == "MPO" else kind)
+
+
+def _working_mode(image: Image.Image) -> str:
+    """The mode, of L, LA, RGB, RGBA and I;16, that holds all that the image does."""
+    mode = image.mode
+    if mode.startswith("I;16"):
+        return "I;16"
+    grey = mode in ("1", "L", "LA", "La")
+    transparent = "transparency" in image.info or mode in ("LA", "La", "PA", "RGBA", "RGBa")
+    return ("L" if grey else "RGB") + ("A" if transparent else "")
+
+
+def _exif_of(image: Image.Image) -> bytes | None:
+    """The EXIF block; out of a TIFF file, those of its tags that describe the picture."""
+    if image.format != "TIFF":
+        return image.info.get("exif")
+    tags, kept = image.getexif(), Image.Exif()
+    for tag in _TIFF_TAGS & set(tags):
+        kept[tag] = tags[tag]
+    for block in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        if entries := tags.get_ifd(block):
+            kept.get_ifd(block).update(entries)
+    return kept.tobytes() if kept else None
 
 
 def to_pil(picture: Picture) -> Image.Image:
