@@ -17,6 +17,9 @@ from bigsharp import models
 from bigsharp.models.export import export
 from bigsharp.models.network import Network
 
+# The networks here are tiny: threads would only wait for one another.
+torch.set_num_threads(1)
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -6,8 +6,11 @@ Nothing but Typer is imported before a verb runs, so that the help answers at on
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -19,6 +22,8 @@ from bigsharp.errors import BigsharpError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from bigsharp.training.loop import Trainer
 
 app = typer.Typer(
     name="bigsharp",
@@ -230,7 +235,11 @@ def train(
                 f"{status.images_per_second:.0f} images/s",
             )
 
-        trainer.train(show)
+        with _stopping(trainer):
+            trainer.train(show)
+    if trainer.stop:
+        print(f"bigsharp: stopped at step {trainer.step}; --resume goes on", file=sys.stderr)
+        raise typer.Exit(130)
     if not quiet:
         print(f"{folder / 'best.pt'}")
 
@@ -257,6 +266,21 @@ def data(root: Root = None) -> None:
 
     for line in survey(root):
         print(line)
+
+
+@contextmanager
+def _stopping(trainer: Trainer) -> Iterator[None]:
+    """Let Ctrl-C, or a polite kill, end training after the current step."""
+
+    def stop(signum: int, frame: object) -> None:
+        trainer.stop = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _words(text: str) -> list[str]:

@@ -118,6 +118,8 @@ class Trainer:
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = make_optimizer(recipe, self.network)
         self.step = 0
+        #: Set it, from a signal handler say, to end after the current step with a checkpoint.
+        self.stop = False
         self.log: list[dict[str, Any]] = []
         if resume:
             self._resume()
@@ -140,7 +142,7 @@ class Trainer:
         return {s: self.log[-1][f"psnr_x{s:g}"] for s in self.recipe.scales} if self.log else {}
 
     def train(self, report: Callable[[Status], None] = lambda status: None) -> None:
-        """Train to the recipe's last step; an interruption keeps what was done.
+        """Train to the recipe's last step, or until `stop` is set.
 
         Raises
         ------
@@ -149,19 +151,20 @@ class Trainer:
         """
         recipe = self.recipe
         began, first = time.monotonic(), self.step
-        try:
-            while self.step < recipe.steps:
-                loss = self._one_step()
-                if self.step % REPORT_EVERY == 0 or self.step == recipe.steps:
-                    value = self._finite(loss)
-                    spent = (time.monotonic() - began) / (self.step - first)
-                    rate, left = recipe.batch / spent, (recipe.steps - self.step) * spent
-                    report(Status(self.step, recipe.steps, value, self.psnr, rate, left))
-                if self.step % recipe.validate_every == 0 or self.step == recipe.steps:
-                    self._validate(self._finite(loss))
-        except KeyboardInterrupt:
-            self.save(LAST)
-            raise
+        while self.step < recipe.steps:
+            loss = self._one_step()
+            done = self.step == recipe.steps
+            if self.step % REPORT_EVERY == 0 or done:
+                value = self._finite(loss)
+                spent = (time.monotonic() - began) / (self.step - first)
+                rate, left = recipe.batch / spent, (recipe.steps - self.step) * spent
+                report(Status(self.step, recipe.steps, value, self.psnr, rate, left))
+            if self.step % recipe.validate_every == 0 or done:
+                self._validate(self._finite(loss))
+            elif self.stop:
+                self.save(LAST)
+            if self.stop:
+                break
 
     def _one_step(self) -> torch.Tensor:
         rate = learning_rate(self.recipe, self.step)
@@ -178,11 +181,12 @@ class Trainer:
         self.step += 1
         return loss.detach()
 
-    def _finite(self, loss: torch.Tensor) -> float:
-        value = float(loss)
+    def _finite(self, measured: torch.Tensor | float) -> float:
+        """The loss or the PSNR as a number; checked before any checkpoint is written over."""
+        value = float(measured)
         if not math.isfinite(value):
             raise BigsharpError(
-                f"training diverged before step {self.step} (loss {value}); lower lr "
+                f"training diverged before step {self.step}; lower lr "
                 f"(now {self.recipe.lr:g}) or set clip; {self.folder} keeps the last checkpoint"
             )
         return value
@@ -198,7 +202,7 @@ class Trainer:
         with torch.inference_mode():
             for held_out in self.validation:
                 restored = torch.cat([self.network(x) for x in torch.split(held_out.ilr, 4)])
-                row[f"psnr_x{held_out.scale:g}"] = held_out.psnr(restored)
+                row[f"psnr_x{held_out.scale:g}"] = self._finite(held_out.psnr(restored))
         self.network.train()
         best = max((mean_psnr(entry) for entry in self.log), default=-math.inf)
         self.log.append(row)

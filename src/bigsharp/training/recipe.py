@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -120,6 +120,11 @@ def from_dict(values: dict[str, Any], name: str) -> Recipe:
             hint = f"did you mean {near[0]!r}?" if near else f"keys are {', '.join(known)}"
             raise BigsharpError(f"recipe {name}: unknown key {key!r}; {hint}")
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+    for key, value in values.items():
+        default = known[key].default
+        wanted = (int, float) if isinstance(default, float) else type(default)
+        if default is not MISSING and not isinstance(value, wanted):
+            raise BigsharpError(f"recipe {name}: {key} cannot be {value!r}; it is like {default!r}")
     try:
         return Recipe(**({"name": name} | values))
     except TypeError as error:
