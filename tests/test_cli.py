@@ -1,0 +1,368 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import bigsharp
+from bigsharp import cli
+
+
+class Outcome:
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """Run the command line in this process."""
+
+    def run(*words: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["bigsharp", *map(str, words)])
+        with pytest.raises(SystemExit) as exit:
+            cli.main()
+        out, err = capsys.readouterr()
+        return Outcome(exit.value.code or 0, out, err)
+
+    return run
+
+
+def assert_one_line(outcome: Outcome, *words: str) -> None:
+    assert outcome.status == 2
+    assert outcome.out == ""
+    assert outcome.err.startswith("bigsharp: ")
+    assert outcome.err.count("\n") == 1
+    assert "Traceback" not in outcome.err
+    for word in words:
+        assert word in outcome.err
+
+
+@pytest.fixture
+def model(checkpoint: Path) -> Path:
+    return checkpoint.with_suffix(".onnx")
+
+
+def test_version_and_help(command) -> None:
+    version = command("--version")
+    assert (version.returncode, version.stdout) == (0, f"bigsharp {bigsharp.__version__}\n")
+    text = command("--help").stdout
+    for verb in ("upscale", "models", "evaluate", "train", "export", "data"):
+        assert verb in text
+        assert command(verb, "--help").returncode == 0
+
+
+def test_upscale_writes_the_api_s_result(call, photo: Path, tmp_path: Path, model: Path) -> None:
+    out = tmp_path / "big.png"
+    done = call("upscale", photo, "-o", out, "--scale", "2.5", "--model", model)
+    assert (done.status, done.err) == (0, "")
+    assert str(out) in done.out
+    expected = bigsharp.upscale(np.asarray(Image.open(photo)), scale=2.5, model=model)
+    assert np.array_equal(np.asarray(Image.open(out)), expected)
+
+
+def test_upscale_defaults(call, photo: Path, tmp_path: Path) -> None:
+    assert call("upscale", photo, "-q").out == ""
+    assert Image.open(tmp_path / "photo-x2.png").size == (140, 120)
+    call("upscale", photo, "--width", 100, "--height", 90, "-q")
+    assert Image.open(tmp_path / "photo-100x90.png").size == (100, 90)
+
+
+@pytest.mark.parametrize("extension", ["jpg", "JPEG", "webp", "tif", "tiff", "bmp", "png"])
+def test_every_format_is_written(
+    call, photo: Path, tmp_path: Path, model: Path, extension: str
+) -> None:
+    out = tmp_path / f"out.{extension}"
+    assert call("upscale", photo, "-o", out, "-m", model).status == 0
+    with Image.open(out) as image:
+        image.load()
+        assert image.size == (140, 120)
+
+
+@pytest.fixture
+def bad_inputs(tmp_path: Path, photo: Path) -> dict[str, Path]:
+    names = ("missing", "empty", "text", "truncated", "folder", "animated", "float", "clear")
+    paths = {name: tmp_path / f"{name}.png" for name in names}
+    paths["empty"].write_bytes(b"")
+    paths["text"].write_text("this is no picture")
+    content = photo.read_bytes()
+    paths["truncated"].write_bytes(content[: len(content) // 2])
+    paths["folder"].mkdir()
+    frames = [Image.new("L", (5, 5), k) for k in (0, 90)]
+    paths["animated"] = tmp_path / "animated.gif"
+    frames[0].save(paths["animated"], save_all=True, append_images=frames[1:])
+    paths["float"] = tmp_path / "float.tiff"
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(paths["float"])
+    Image.new("RGBA", (5, 5)).save(paths["clear"])
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("missing", "no such file"),
+        ("empty", "not a picture"),
+        ("text", "not a picture"),
+        ("truncated", "damaged or truncated"),
+        ("folder", "is a folder"),
+        ("animated", "2 frames"),
+        ("float", "32-bit"),
+    ],
+)
+def test_a_bad_picture_is_one_line(
+    call, bad_inputs: dict[str, Path], tmp_path: Path, name: str, words: str
+) -> None:
+    before = sorted(tmp_path.iterdir())
+    outcome = call("upscale", bad_inputs[name], "-o", tmp_path / "out.png", "-m", "bicubic")
+    assert_one_line(outcome, str(bad_inputs[name]), words)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--scale", "0.5"], ["scale", "at least 1"]),
+        (["--scale", "nan"], ["scale", "at least 1"]),
+        (["--scale", "two"], ["--scale", "number"]),
+        (["--scale", "-3"], ["scale", "at least 1"]),
+        (["--scale", "2", "--width", "300"], ["either"]),
+        (["--width", "10"], ["70 × 60 already"]),
+        (["--model", "vdsrr"], ["vdsrr", "did you mean 'vdsr'"]),
+        (["--model", "bicubik"], ["did you mean 'bicubic'"]),
+        (["--model", "no.onnx"], ["no.onnx", "no such file"]),
+        (["--model", "no.pt"], ["no.pt", "no such file"]),
+        (["--engine", "tpu"], ["tpu", "auto, onnx, torch"]),
+        (["-o", "out.xyz"], ["out.xyz", ".png"]),
+        (["-o", "out"], ["without extension"]),
+        (["-o", "nowhere/out.png"], ["nowhere", "does not exist"]),
+        (["-o", "photo.png"], ["photo.png", "is the original"]),
+        (["-o", "folder.png"], ["is a folder"]),
+        (["--max-pixels", "100"], ["70 × 60", "--max-pixels"]),
+        (["--max-pixels", "5000"], ["the result", "--max-pixels 16800"]),
+        (["--scale", "1e9"], ["the result"]),
+        (["--quality", "101"], ["quality"]),
+        (["--tile", "0"], ["tile"]),
+        (["--colour", "red"], ["--colour"]),
+        (
+            ["-m", "bicubic", "--scale", "1000", "--max-pixels", "9999999999", "-o", "a.jpg"],
+            ["JPEG can"],
+        ),
+    ],
+)
+def test_a_bad_option_is_one_line(
+    call, photo: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: list[str]
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    (photo.parent / "folder.png").mkdir()
+    content = photo.read_bytes()
+    before = sorted(photo.parent.iterdir())
+    assert_one_line(call("upscale", "photo.png", *options), *words)
+    assert sorted(photo.parent.iterdir()) == before
+    assert photo.read_bytes() == content
+
+
+def test_formats_that_would_lose_something(call, bad_inputs, tmp_path: Path) -> None:
+    clear = bad_inputs["clear"]
+    assert_one_line(call("upscale", clear, "-o", tmp_path / "a.jpg"), "transparency")
+    deep = tmp_path / "deep.png"
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(deep)
+    assert_one_line(call("upscale", deep, "-o", tmp_path / "a.jpg"), "16 bits")
+
+
+def test_other_mistakes_are_one_line(call, tmp_path: Path) -> None:
+    assert_one_line(call("upscale"), "IN")
+    assert_one_line(call("upscal"), "upscal")
+    (tmp_path / "fake.onnx").write_bytes(b"nothing")
+    fake = tmp_path / "fake.onnx"
+    Image.new("L", (4, 4)).save(tmp_path / "a.png")
+    assert_one_line(call("upscale", tmp_path / "a.png", "-m", fake), "not a network exported")
+    fake.rename(tmp_path / "fake.pt")
+    assert_one_line(call("upscale", tmp_path / "a.png", "-m", tmp_path / "fake.pt"), "checkpoint")
+
+
+def test_an_existing_result_survives_a_failure(call, bad_inputs, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    out.write_bytes(b"precious")
+    assert_one_line(call("upscale", bad_inputs["truncated"], "-o", out))
+    assert out.read_bytes() == b"precious"
+
+
+def test_a_full_disk_leaves_nothing(call, photo: Path, tmp_path: Path, monkeypatch) -> None:
+    def full(self: object, _: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile._TemporaryFileWrapper.write", full, raising=False)
+    before = sorted(tmp_path.iterdir())
+    outcome = call("upscale", photo, "-m", "bicubic", "-o", tmp_path / "a.png")
+    assert_one_line(outcome, "a.png", "No space left")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.fixture
+def gallery(tmp_path: Path, texture: np.ndarray) -> Path:
+    folder = tmp_path / "gallery"
+    folder.mkdir()
+    for k in range(3):
+        Image.fromarray(np.roll(texture, 9 * k, axis=1)).save(folder / f"{k}.png")
+    return folder
+
+
+def test_evaluate(call, gallery: Path, model: Path) -> None:
+    line = ["evaluate", "--data", gallery, "--scale", "2,2.5", "--model", f"bicubic,{model}"]
+    results = json.loads(call(*line, "--json").out)
+    assert [(r["scale"], r["model"]) for r in results] == [
+        (scale, name) for scale in (2, 2.5) for name in ("bicubic", str(model))
+    ]
+    for result in results:
+        assert result["protocol"] == "published"
+        scores = [image["psnr"] for image in result["images"].values()]
+        assert len(scores) == 3
+        assert result["mean"]["psnr"] == pytest.approx(np.mean(scores))
+    table = call(*line).out
+    assert f"{results[0]['mean']['psnr']:.2f} / {results[0]['mean']['ssim']:.4f}" in table
+    assert "protocol published: " in table
+    rounded = json.loads(call(*line, "--json", "--protocol", "8bit-lr").out)
+    assert rounded[0]["protocol"] == "8bit-lr"
+    assert rounded[0]["mean"]["psnr"] != results[0]["mean"]["psnr"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--data", "Set55"], ["Set55", "did you mean Set5"]),
+        (["--data", "Set5"], ["Set5 is not there", "Bevilacqua"]),
+        (["--data", ","], ["empty list"]),
+        (["--data", "gallery", "--scale", "1"], ["above 1"]),
+        (["--data", "gallery", "--scale", "2,x"], ["--scale", "2,x"]),
+        (["--data", "gallery", "--scale", "30"], ["0.png", "too small"]),
+        (["--data", "gallery", "--model", "vdsrr"], ["vdsrr"]),
+        (["--data", "gallery", "--protocol", "mine"], ["mine", "published, 8bit-lr"]),
+        (["--data", "gallery", "--root", "nowhere"], ["nowhere"]),
+        (["--data", "empty"], ["no picture in this folder"]),
+        (["--data", "broken"], ["bad.png", "not a picture"]),
+    ],
+)
+def test_what_cannot_be_evaluated(
+    call, gallery: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: list[str]
+) -> None:
+    root = gallery.parent
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("BIGSHARP_DATA", str(root))
+    (root / "empty").mkdir()
+    (root / "broken").mkdir()
+    (root / "broken" / "bad.png").write_text("no picture")
+    if "--root" in options:
+        options = ["--data", "Set5", *options[2:]]
+    assert_one_line(call("evaluate", "--model", "bicubic", *options), *words)
+
+
+def test_an_incomplete_set_gives_no_mean(call, gallery: Path, tmp_path: Path) -> None:
+    gallery.rename(tmp_path / "Set5")
+    outcome = call("evaluate", "--data", "Set5", "--root", tmp_path, "--model", "bicubic")
+    assert_one_line(outcome, "Set5 has 5 images, here are 3")
+
+
+def test_data_tells_what_is_there(call, gallery: Path, tmp_path: Path, monkeypatch) -> None:
+    gallery.rename(tmp_path / "Set5")
+    out = call("data", "--root", tmp_path).out
+    (line,) = (line for line in out.splitlines() if line.startswith("Set5 "))
+    assert "3 of 5" in line
+    assert "T91             91 train  missing" in out
+    monkeypatch.delenv("BIGSHARP_DATA", raising=False)
+    assert "set BIGSHARP_DATA" in call("data").out
+
+
+def test_models_lists_what_is_released(call) -> None:
+    out = call("models").out
+    assert "vdsr:" in out
+    assert "bicubic" in out
+    card = json.loads(call("models", "--json").out)["vdsr"]
+    assert card["recipe"]["architecture"] == "vdsr"
+
+
+def test_export(call, checkpoint: Path, tmp_path: Path, texture: np.ndarray) -> None:
+    out = tmp_path / "network.onnx"
+    assert call("export", checkpoint, "-o", out).out == f"{out}\n"
+    first, second = (bigsharp.upscale(texture, scale=2, model=m) for m in (checkpoint, out))
+    assert np.abs(first.astype(int) - second).max() <= 1
+    assert_one_line(call("export", checkpoint, "-o", tmp_path / "a.bin"), "ends in .onnx")
+    assert_one_line(call("export", tmp_path / "no.pt", "-o", out), "no such file")
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, gallery: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(
+        f"""architecture = "vdsr"
+options = {{ depth = 3, features = 4 }}
+data = ["{gallery.as_posix()}"]
+holdout = 1
+scales = [2, 3]
+patch = 12
+batch = 2
+steps = 100000
+validate_every = 20
+validation_crop = 36
+"""
+    )
+    return path
+
+
+def test_train_and_use_the_checkpoint(call, recipe: Path, tmp_path: Path, photo: Path) -> None:
+    run = tmp_path / "run"
+    done = call("train", recipe, "-o", run, "--steps", 40, "--device", "cpu")
+    assert (done.status, done.out) == (0, f"{run / 'best.pt'}\n")
+    assert sorted(p.name for p in run.iterdir()) == ["best.pt", "last.pt", "log.csv"]
+    again = call("train", recipe, "-o", run, "--steps", 40, "--device", "cpu")
+    assert_one_line(again, "holds a run already", "--resume")
+    used = call("upscale", photo, "-m", run / "best.pt", "-o", tmp_path / "b.png")
+    assert used.status == 0
+
+
+def test_train_stops_politely_and_goes_on(recipe: Path, tmp_path: Path, command) -> None:
+    run = tmp_path / "run"
+    line = [sys.executable, "-m", "bigsharp", "train", str(recipe), "-o", str(run)]
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (run / "last.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped at step" in err
+    assert "Traceback" not in err
+    resumed = command("train", recipe, "-o", run, "--resume", "--steps", 10)
+    assert resumed.returncode == 2
+    assert "other settings" in resumed.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["vdsr-papr"], ["did you mean 'vdsr-paper'"]),
+        (["tiny.toml", "--device", "tpu"], ["tpu", "auto, cpu, cuda"]),
+        (["tiny.toml", "--steps", "0"], ["steps"]),
+        (["tiny.toml", "--resume"], ["last.pt", "no such file"]),
+        (["tiny.toml", "-o", "photo.png"], ["photo.png"]),
+        (["vdsr-paper", "--root", "."], ["T91 is not there"]),
+    ],
+)
+def test_what_cannot_be_trained(
+    call, recipe: Path, photo: Path, monkeypatch, options: list[str], words: list[str]
+) -> None:
+    monkeypatch.chdir(recipe.parent)
+    assert_one_line(call("train", *options), *words)
+
+
+def test_a_missing_extra_is_named(call, photo: Path, checkpoint: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for line in (
+        ["train", "vdsr-cpu"],
+        ["upscale", photo, "-m", checkpoint],
+        ["export", "a", "-o", "b"],
+    ):
+        assert_one_line(call(*line), "pip install 'bigsharp[train]'")

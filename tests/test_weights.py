@@ -1,0 +1,76 @@
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bigsharp import models, weights
+from bigsharp.benchmark.run import evaluate
+from bigsharp.engines import open_engine
+from bigsharp.errors import BigsharpError
+
+#: What a first VDSR must reach on Set5 at ×2, ×3, ×4, in dB.
+FLOOR = [36.3, 32.6, 30.4]
+
+
+def test_names_and_files() -> None:
+    assert "vdsr" in weights.names()
+    with pytest.raises(BigsharpError, match="no model called 'x'"):
+        weights.path("x", ".onnx")
+
+
+@pytest.mark.parametrize("name", weights.names())
+def test_the_card_describes_the_files_beside_it(name: str) -> None:
+    card = weights.card(name)
+    for extension, digest in card["sha256"].items():
+        content = weights.path(name, extension).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == digest
+    network = models.load(weights.path(name, ".pt"))
+    assert network.parameter_count == card["parameters"]
+    assert network.receptive_field == card["receptive_field"]
+    assert network.options == card["options"] == card["recipe"]["options"]
+    for key in ("hardware", "date", "steps", "measured", "protocol"):
+        assert card[key]
+
+
+@pytest.mark.parametrize("name", weights.names())
+def test_both_engines_run_the_same_network(name: str) -> None:
+    ilr = np.random.default_rng(0).random((40, 56), np.float32)
+    onnx, torch = (open_engine(name, engine) for engine in ("onnx", "torch"))
+    assert onnx.halo == torch.halo
+    assert np.abs(onnx.restore(ilr) - torch.restore(ilr)).max() < 1e-5
+
+
+def test_vdsr_scores_on_set5_what_its_card_says(image_sets: Path) -> None:
+    measured = [row for row in weights.card("vdsr")["measured"] if row["data"] == "Set5"]
+    results = evaluate(["Set5"], [2, 3, 4], ["vdsr"], engine="onnx", root=image_sets)
+    for result, row, floor in zip(results, measured, FLOOR, strict=True):
+        assert result.scale == row["scale"]
+        assert result.mean.psnr == pytest.approx(row["psnr"], abs=0.002)
+        assert result.mean.ssim == pytest.approx(row["ssim"], abs=1e-4)
+        assert result.mean.psnr >= floor
+
+
+def test_matlab_lr_files_upscaled_by_the_command_score_far_above_bicubic(
+    image_sets: Path, command, tmp_path: Path
+) -> None:
+    """The main job as a user does it: an LR file in, a picture out, scored against its HR file."""
+    from bigsharp import picture, protocol
+
+    gains = []
+    for lr in sorted((image_sets / "matlab/Set5/x3").glob("*_LR.png")):
+        hr = protocol.reference(picture.read(lr.with_name(lr.name.replace("LR", "HR"))))
+        scores = []
+        for model in ("vdsr", "bicubic"):
+            out = tmp_path / f"{model}-{lr.name}"
+            done = command("upscale", lr, "-o", out, "--scale", 3, "--model", model)
+            assert done.returncode == 0, done.stderr
+            scores.append(protocol.score(protocol.reference(picture.read(out)), hr, 3).psnr)
+        gains.append(scores[0] - scores[1])
+    assert len(gains) == 5
+    assert np.mean(gains) > 1.8
+
+
+def test_models_command_prints_valid_json(command) -> None:
+    assert set(json.loads(command("models", "--json").stdout)) == set(weights.names())
