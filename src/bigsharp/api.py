@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from bigsharp import picture, pipeline
+from bigsharp.arrays import Array
+from bigsharp.defaults import MAX_PIXELS, MODEL, TILE
 from bigsharp.engines import Engine, open_engine
 from bigsharp.errors import BigsharpError
-from bigsharp.picture import MAX_PIXELS, Picture
-from bigsharp.pipeline import TILE, Progress, Target, silent
+from bigsharp.picture import Picture
+from bigsharp.pipeline import Progress, Target, silent
 
-Source = TypeVar("Source", bound="str | Path | bytes | Image.Image | NDArray[Any]")
+Source = TypeVar("Source", bound="str | Path | bytes | Image.Image | Array")
 
 
 class Upscaler:
@@ -36,7 +37,7 @@ class Upscaler:
         The model or engine is unknown, or its extra is not installed.
     """
 
-    def __init__(self, model: str | Path = "vdsr", engine: str = "auto") -> None:
+    def __init__(self, model: str | Path = MODEL, engine: str = "auto") -> None:
         self.engine: Engine = open_engine(model, engine)
 
     def upscale(
@@ -108,7 +109,7 @@ class Upscaler:
 
 
 @lru_cache(maxsize=4)
-def load(model: str | Path = "vdsr", engine: str = "auto") -> Upscaler:
+def load(model: str | Path = MODEL, engine: str = "auto") -> Upscaler:
     """Load a model; see `Upscaler`. The last few are kept, so that asking again costs nothing."""
     return Upscaler(model, engine)
 
@@ -117,18 +118,24 @@ def upscale(
     image: Source,
     scale: float | None = None,
     *,
-    model: str | Path = "vdsr",
+    model: str | Path = MODEL,
     engine: str = "auto",
-    **options: Any,
+    width: int | None = None,
+    height: int | None = None,
+    output: str | Path | None = None,
+    quality: int | None = None,
+    tile: int = TILE,
+    max_pixels: int = MAX_PIXELS,
+    progress: Progress = silent,
 ) -> Source:
     """Enlarge and sharpen a picture in one call.
 
     Parameters
     ----------
-    image, scale, **options
-        See `Upscaler.upscale`.
     model, engine
         See `Upscaler`.
+    image, scale, width, height, output, quality, tile, max_pixels, progress
+        See `Upscaler.upscale`, which also says what is returned and raised.
 
     Examples
     --------
@@ -136,7 +143,17 @@ def upscale(
     >>> bigsharp.upscale(np.zeros((20, 30, 3), np.uint8), scale=2.5).shape
     (50, 75, 3)
     """
-    return load(model, engine).upscale(image, scale, **options)
+    return load(model, engine).upscale(
+        image,
+        scale,
+        width=width,
+        height=height,
+        output=output,
+        quality=quality,
+        tile=tile,
+        max_pixels=max_pixels,
+        progress=progress,
+    )
 
 
 def decode(image: Any, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -153,7 +170,7 @@ def decode(image: Any, max_pixels: int = MAX_PIXELS) -> Picture:
     )
 
 
-def from_array(array: NDArray[Any]) -> Picture:
+def from_array(array: Array) -> Picture:
     """A `Picture` from an array of shape (H, W) or (H, W, 1 to 4)."""
     if array.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
         raise BigsharpError(f"an array holds uint8, uint16 or floats in [0, 1], not {array.dtype}")
@@ -170,7 +187,7 @@ def from_array(array: NDArray[Any]) -> Picture:
     return Picture(array[..., :3] if channels >= 3 else array[..., 0], alpha)
 
 
-def to_array(result: Picture, dimensions: int) -> NDArray[Any]:
+def to_array(result: Picture, dimensions: int) -> Array:
     """The array of a picture, with as many axes as the one it came from."""
     if result.alpha is not None:
         return np.dstack([result.pixels, result.alpha])

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 import bigsharp
+from bigsharp import defaults
 from bigsharp.errors import BigsharpError
 
 if TYPE_CHECKING:
@@ -98,14 +99,15 @@ def upscale(
         ),
     ] = None,
     scale: Annotated[
-        float | None, typer.Option("--scale", "-s", help="Factor, any number of at least 1.")
+        float | None,
+        typer.Option("--scale", "-s", help="Factor, any number of at least 1 [default: 2]."),
     ] = None,
     width: Annotated[int | None, typer.Option(help="Width of the result in pixels.")] = None,
     height: Annotated[int | None, typer.Option(help="Height of the result in pixels.")] = None,
     model: Annotated[
         str,
         typer.Option("--model", "-m", help="A name that `bigsharp models` lists, .pt or .onnx."),
-    ] = "vdsr",
+    ] = defaults.MODEL,
     engine: Engine = "auto",
     quality: Annotated[
         int | None,
@@ -113,15 +115,15 @@ def upscale(
     ] = None,
     tile: Annotated[
         int, typer.Option(min=1, help="Side of a tile; bounds memory, not the result.")
-    ] = 512,
+    ] = defaults.TILE,
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Refuse pictures or results of more pixels.")
-    ] = 500_000_000,
+    ] = defaults.MAX_PIXELS,
     quiet: Quiet = False,
 ) -> None:
     """Enlarge and sharpen a picture."""
     if scale is None and width is None and height is None:
-        scale = 2.0
+        scale = defaults.SCALE
     began = time.monotonic()
     with _progress_bar(quiet) as bar:
         task = bar.add_task("upscaling", total=None)

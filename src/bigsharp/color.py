@@ -5,12 +5,9 @@ Floats span [0, 1], where Y lies in [16/255, 235/255] and Cb, Cr in [16/255, 240
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from bigsharp.arrays import Array
 
 # ITU-R BT.601-7, section 2.5; the digits of MATLAB's function.
 _MATRIX = (

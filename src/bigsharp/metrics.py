@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from bigsharp.arrays import Array
 
 _WINDOW = 11
 _SIGMA = 1.5

@@ -12,16 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from bigsharp.arrays import Array, peak_of
 from bigsharp.color import luma
+from bigsharp.defaults import MAX_PIXELS
 from bigsharp.errors import BigsharpError
-
-Array = NDArray[Any]
-
-#: Pixels that a picture may have unless the caller says otherwise, decoded or made.
-MAX_PIXELS = 500_000_000
 
 #: The formats that are written, by file extension, and each one's largest side.
 FORMATS = {
@@ -90,11 +86,6 @@ class Picture:
     def with_pixels(self, pixels: Array, alpha: Array | None) -> Picture:
         """The same picture in every respect but its pixels."""
         return replace(self, pixels=pixels, alpha=alpha)
-
-
-def peak_of(dtype: Any) -> float:
-    """The value of white: 255 in 8 bits, 65535 in 16, 1 for floats."""
-    return float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
 
 
 def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:

@@ -6,22 +6,18 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bigsharp.arrays import Array, from_unit, to_unit
 from bigsharp.color import rgb_to_ycbcr, ycbcr_to_rgb
+from bigsharp.defaults import TILE
 from bigsharp.engines import Engine
 from bigsharp.errors import BigsharpError
-from bigsharp.picture import Picture, peak_of
+from bigsharp.picture import Picture
 from bigsharp.resize import AxisMap, scaled_size
 
-Array = NDArray[Any]
 Progress = Callable[[int, int], None]
-
-#: Side of a tile in result pixels, its halo not counted.
-TILE = 512
 
 
 def silent(done: int, total: int) -> None:
@@ -234,16 +230,3 @@ def _enlarge(values: Array, maps: tuple[AxisMap, AxisMap], window: tuple[slice, 
     )
     image = to_unit(values[rows, columns])
     return horizontal.apply(vertical.apply(image, 0), 1)
-
-
-def to_unit(values: Array) -> Array:
-    """Pixel values as float32, white being 1."""
-    return values.astype(np.float32) / np.float32(peak_of(values.dtype))
-
-
-def from_unit(values: Array, dtype: Any) -> Array:
-    """Clip to [0, 1] and return to pixel values, rounded where they are whole numbers."""
-    values = np.clip(values, 0, 1)
-    if np.issubdtype(dtype, np.integer):
-        values = np.floor(values * np.float32(peak_of(dtype)) + np.float32(0.5))
-    return values.astype(dtype)

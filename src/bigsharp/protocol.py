@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bigsharp import metrics
+from bigsharp.arrays import Array
 from bigsharp.picture import Picture
 from bigsharp.resize import imresize
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from bigsharp.arrays import Array
+
 Border = Literal["clamp", "mirror"]
 
 # Float error in `length * scale` must not add a pixel: 100 * 1.1 is 110.00000000000001.

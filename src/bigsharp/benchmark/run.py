@@ -14,7 +14,7 @@ from bigsharp import picture, protocol
 from bigsharp.data import find_images
 from bigsharp.engines import Engine, open_engine
 from bigsharp.errors import BigsharpError
-from bigsharp.pipeline import TILE, restore_luma
+from bigsharp.pipeline import restore_luma
 from bigsharp.protocol import Protocol, Score
 
 #: SSIM's window must fit inside the shaved border.
@@ -121,11 +121,6 @@ def _score_image(
     ilr = protocol.interpolate(protocol.degrade(hr, scale, rules), hr.shape)
     scores = {}
     for model, engine in engines.items():
-        # Bicubic stays in float64, as published; the networks' input is float32.
-        output = (
-            ilr
-            if engine.halo == 0
-            else restore_luma((ilr / 255).astype(np.float32), engine, TILE) * 255.0
-        )
+        output = restore_luma((ilr / 255).astype(np.float32), engine) * 255.0
         scores[model] = protocol.score(output, hr, scale)
     return scores

@@ -8,12 +8,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
 
-from numpy.typing import NDArray
-
 from bigsharp import weights
+from bigsharp.arrays import Array
 from bigsharp.errors import BigsharpError
-
-Array = NDArray[Any]
 
 ENGINES = ("auto", "onnx", "torch")
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
+from bigsharp.arrays import Array
 from bigsharp.errors import BigsharpError
-
-Array = NDArray[Any]
 
 #: The metadata entry of an exported network that holds its receptive field, in pixels.
 RECEPTIVE_FIELD = "bigsharp.receptive_field"

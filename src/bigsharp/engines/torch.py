@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from bigsharp import models
-
-Array = NDArray[Any]
+from bigsharp.arrays import Array
 
 
 class TorchEngine:

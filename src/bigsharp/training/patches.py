@@ -11,19 +11,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from bigsharp import picture, protocol
+from bigsharp.arrays import Array
 from bigsharp.data import find_images
 from bigsharp.errors import BigsharpError
 from bigsharp.resize import AxisMap, scaled_size
-
-Array = NDArray[Any]
 
 
 def read_luma(path: Path) -> Array:

@@ -1,0 +1,42 @@
+# make demo: upscale the picture in examples/.   make test: run the tests.
+# Both build what they need in .venv and touch nothing else.
+
+PYTHON ?= python3
+# The newest PyTorch that bigsharp has been run on; only the tests and training need it.
+TORCH ?= torch==2.13.0
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test test-slow lint benchmarks clean
+
+demo: .venv/base
+	@mkdir -p demo
+	@echo "upscaling examples/astronaut.png by 3:"
+	@$(BIN)/bigsharp upscale examples/astronaut.png -o demo/astronaut-x3.png --scale 3
+
+test: .venv/dev
+	$(BIN)/python -m pytest
+
+test-slow: .venv/dev
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmarks: .venv/dev
+	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+.venv/base: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(PIP) install --quiet .
+	@touch $@
+
+.venv/dev: .venv/base
+	$(PIP) install --quiet "$(TORCH)"
+	$(PIP) install --quiet --editable ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf .venv demo build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
