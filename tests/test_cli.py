@@ -51,6 +51,7 @@ def test_version_and_help(command) -> None:
     version = command("--version")
     assert (version.returncode, version.stdout) == (0, f"bigsharp {bigsharp.__version__}\n")
     text = command("--help").stdout
+    assert command().stdout == text
     for verb in ("upscale", "models", "evaluate", "train", "export", "data"):
         assert verb in text
         assert command(verb, "--help").returncode == 0

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="bigsharp",
     help="Make a small picture big and sharp, at any scale factor.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -76,14 +75,17 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def root(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
     """Make a small picture big and sharp, at any scale factor."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @app.command()

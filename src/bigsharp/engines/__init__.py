@@ -6,7 +6,7 @@ import ctypes.util
 import importlib.util
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from bigsharp import weights
 from bigsharp.arrays import Array
