@@ -20,9 +20,9 @@ import torch
 import bigsharp
 from bigsharp import models
 from bigsharp.benchmark.run import Result, evaluate
+from bigsharp.files import write_bytes
 from bigsharp.models.export import to_onnx
 from bigsharp.models.network import Network
-from bigsharp.picture import write_bytes
 
 WEIGHTS = Path(__file__).parents[1] / "src" / "bigsharp" / "weights"
 

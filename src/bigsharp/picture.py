@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 import threading
 import warnings
 from dataclasses import dataclass, replace
@@ -18,6 +16,7 @@ from bigsharp.arrays import Array, peak_of
 from bigsharp.color import luma
 from bigsharp.defaults import MAX_PIXELS
 from bigsharp.errors import BigsharpError
+from bigsharp.files import write_bytes
 
 #: The formats that are written, by file extension, and each one's largest side.
 FORMATS = {
@@ -285,31 +284,3 @@ def write(picture: Picture, path: str | Path, *, quality: int | None = None) -> 
         The file cannot be written.
     """
     write_bytes(path, encode(picture, format_of(path), quality=quality))
-
-
-def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write beside the target and rename, so that no partial file is ever seen.
-
-    Raises
-    ------
-    BigsharpError
-        The folder does not exist or cannot be written to, or the disk is full.
-    """
-    path = Path(path)
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            file.write(content)
-        # NamedTemporaryFile is private to its owner; a picture has the usual permissions.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except OSError as error:
-        raise BigsharpError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)

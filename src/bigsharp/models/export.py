@@ -14,8 +14,8 @@ import torch
 from bigsharp import models
 from bigsharp.engines.onnx import RECEPTIVE_FIELD
 from bigsharp.errors import BigsharpError
+from bigsharp.files import write_bytes
 from bigsharp.models.network import Network
-from bigsharp.picture import write_bytes
 
 
 def to_onnx(network: Network) -> bytes:

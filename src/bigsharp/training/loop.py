@@ -22,8 +22,8 @@ from torch.nn import functional as F
 
 from bigsharp import models
 from bigsharp.errors import BigsharpError
+from bigsharp.files import write_bytes
 from bigsharp.models.network import Network
-from bigsharp.picture import write_bytes
 from bigsharp.training.patches import PatchSampler, ValidationSet, load_images
 from bigsharp.training.recipe import Recipe
 
@@ -155,12 +155,12 @@ class Trainer:
             loss = self._one_step()
             done = self.step == recipe.steps
             if self.step % REPORT_EVERY == 0 or done:
-                value = self._finite(loss)
+                value = self._checked(loss)
                 spent = (time.monotonic() - began) / (self.step - first)
                 rate, left = recipe.batch / spent, (recipe.steps - self.step) * spent
                 report(Status(self.step, recipe.steps, value, self.psnr, rate, left))
             if self.step % recipe.validate_every == 0 or done:
-                self._validate(self._finite(loss))
+                self._validate(self._checked(loss))
             elif self.stop:
                 self.save(LAST)
             if self.stop:
@@ -181,18 +181,23 @@ class Trainer:
         self.step += 1
         return loss.detach()
 
-    def _finite(self, measured: torch.Tensor | float) -> float:
-        """The loss or the PSNR as a number; checked before any checkpoint is written over."""
-        value = float(measured)
+    def _checked(self, loss: torch.Tensor) -> float:
+        value = float(loss)
         if not math.isfinite(value):
-            raise BigsharpError(
-                f"training diverged before step {self.step}; lower lr "
-                f"(now {self.recipe.lr:g}) or set clip; {self.folder} keeps the last checkpoint"
-            )
+            raise self._diverged()
         return value
 
+    def _diverged(self) -> BigsharpError:
+        return BigsharpError(
+            f"training diverged before step {self.step}; lower lr (now {self.recipe.lr:g}) "
+            f"or set clip; {self.folder} keeps the last checkpoint"
+        )
+
     def _validate(self, loss: float) -> None:
-        """Measure every scale on the held-out images, log it, and write the checkpoints."""
+        """Measure every scale on the held-out images, log it, and write the checkpoints.
+
+        ``last.pt`` comes last: a run killed before it does this validation again.
+        """
         row: dict[str, Any] = {
             "step": self.step,
             "lr": learning_rate(self.recipe, self.step - 1),
@@ -202,14 +207,16 @@ class Trainer:
         with torch.inference_mode():
             for held_out in self.validation:
                 restored = torch.cat([self.network(x) for x in torch.split(held_out.ilr, 4)])
-                row[f"psnr_x{held_out.scale:g}"] = self._finite(held_out.psnr(restored))
+                row[f"psnr_x{held_out.scale:g}"] = held_out.psnr(restored)
         self.network.train()
+        if math.isnan(mean_psnr(row)):
+            raise self._diverged()
         best = max((mean_psnr(entry) for entry in self.log), default=-math.inf)
         self.log.append(row)
-        self._write_log()
-        self.save(LAST)
         if mean_psnr(row) > best:
             self.save(BEST)
+        self._write_log()
+        self.save(LAST)
 
     def _write_log(self) -> None:
         text = io.StringIO()
