@@ -312,14 +312,15 @@ def _progress_bar(quiet: bool, *more: str) -> Progress:
         TimeRemainingColumn,
     )
 
-    console = Console(stderr=True)
+    shown = sys.stderr.isatty() and not quiet
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         *(TextColumn(column) for column in more),
         TimeRemainingColumn(),
-        console=console,
+        # Older versions of rich end even a disabled bar with an empty line; `quiet` stops that.
+        console=Console(stderr=True, quiet=not shown),
         transient=True,
-        disable=quiet or not console.is_terminal,
+        disable=not shown,
     )
