@@ -30,11 +30,11 @@ benchmarks: .venv/dev
 
 .venv/base: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(PIP) install --quiet .
+	$(PIP) install --quiet --editable .
 	@touch $@
 
 .venv/dev: .venv/base
-	$(PIP) install --quiet "$(TORCH)"
+	$(PIP) install --quiet $(TORCH)
 	$(PIP) install --quiet --editable ".[dev]"
 	@touch $@
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -129,6 +130,9 @@ def test_a_bad_picture_is_one_line(
         (["--scale", "0.5"], ["scale", "at least 1"]),
         (["--scale", "nan"], ["scale", "at least 1"]),
         (["--scale", "two"], ["--scale"]),
+        (["--scale", "1e308"], ["scale", "at least 1"]),
+        (["--width", "9" * 400], ["side"]),
+        (["--quality", "50"], ["JPEG and WebP alone"]),
         (["--scale", "-3"], ["scale", "at least 1"]),
         (["--scale", "2", "--width", "300"], ["either"]),
         (["--width", "10"], ["70 × 60 already"]),
@@ -261,6 +265,16 @@ def test_what_cannot_be_evaluated(
     assert_one_line(call("evaluate", "--model", "bicubic", *options), *words)
 
 
+def test_a_perfect_score_and_an_odd_name_can_be_shown(call, tmp_path: Path) -> None:
+    folder = tmp_path / "flat[" / "x]"
+    folder.mkdir(parents=True)
+    Image.new("L", (40, 40), 77).save(folder / "flat.png")
+    line = ["evaluate", "--data", folder, "--scale", "2", "--model", "bicubic"]
+    (result,) = json.loads(call(*line, "--json").out, parse_constant=pytest.fail)
+    assert result["mean"] == {"psnr": None, "ssim": pytest.approx(1)}
+    assert "inf / 1.0000" in call(*line).out
+
+
 def test_an_incomplete_set_gives_no_mean(call, gallery: Path, tmp_path: Path) -> None:
     gallery.rename(tmp_path / "Set5")
     outcome = call("evaluate", "--data", "Set5", "--root", tmp_path, "--model", "bicubic")
@@ -275,6 +289,7 @@ def test_data_tells_what_is_there(call, gallery: Path, tmp_path: Path, monkeypat
     assert "T91             91 train  missing" in out
     monkeypatch.delenv("BIGSHARP_DATA", raising=False)
     assert "set BIGSHARP_DATA" in call("data").out
+    assert_one_line(call("data", "--root", tmp_path / "none"), "not a folder")
 
 
 def test_models_lists_what_is_released(call) -> None:
@@ -361,6 +376,7 @@ def test_what_cannot_be_trained(
 
 def test_a_missing_extra_is_named(call, photo: Path, checkpoint: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
+    checkpoint = shutil.copy(checkpoint, photo.parent / "fresh.pt")
     for line in (
         ["train", "vdsr-cpu"],
         ["upscale", photo, "-m", checkpoint],

@@ -180,6 +180,14 @@ def test_a_run_is_neither_overwritten_nor_mixed_up(recipe: Recipe, tmp_path: Pat
         Trainer(replace(recipe, lr=1e-5), tmp_path, resume=True)
     with pytest.raises(BigsharpError, match="no such file"):
         Trainer(recipe, tmp_path / "none", resume=True)
+    photo = next(Path(recipe.data[0]).glob("00.png"))
+    content = photo.read_bytes()
+    Image.new("L", (80, 72)).save(photo)
+    try:
+        with pytest.raises(BigsharpError, match="images trained on then and now differ"):
+            Trainer(recipe, tmp_path, resume=True)
+    finally:
+        photo.write_bytes(content)
 
 
 def test_divergence_stops_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_path: Path) -> None:
@@ -194,6 +202,20 @@ def test_divergence_stops_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_path
     last = models.read_checkpoint(tmp_path / "last.pt")
     assert last["step"] == 5
     assert all(torch.isfinite(tensor).all() for tensor in last["state"].values())
+
+
+def test_a_stop_after_divergence_keeps_the_last_checkpoint(recipe: Recipe, tmp_path: Path) -> None:
+    trainer = Trainer(recipe, tmp_path)
+
+    def spoil_and_stop(status: Status) -> None:
+        if status.step == 20:
+            with torch.no_grad():
+                trainer.network.layers[0].weight[0] = float("nan")
+            trainer.stop = True
+
+    with pytest.raises(BigsharpError, match="diverged before step 20"):
+        trainer.train(spoil_and_stop)
+    assert models.read_checkpoint(tmp_path / "last.pt")["step"] == 12
 
 
 def test_clipping_is_the_paper_s(recipe: Recipe, tmp_path: Path) -> None:
@@ -240,7 +262,13 @@ def test_every_shipped_recipe_is_valid_and_tests_on_nothing_it_trains_on() -> No
         ({"architecture": "vdsr", "loss": "huber"}, "loss is 'huber', not one of l1, mse"),
         ({"architecture": "vdsr", "data": ["Set5"]}, "Set5 is a test set"),
         ({"architecture": "vdsr", "steps": 0}, "steps must be at least 1"),
-        ({"architecture": "vdsr", "scales": [0.5]}, "scales must be numbers ≥ 1"),
+        ({"architecture": "vdsr", "scales": [0.5]}, "scales must be numbers above 1"),
+        ({"architecture": "vdsr", "scales": [float("nan")]}, "scales must be numbers above 1"),
+        ({"architecture": "vdsr", "scales": ["2"]}, "scales must be numbers above 1"),
+        ({"architecture": "vdsr", "lr": -1.0}, "lr must be a number of at least 0"),
+        ({"architecture": "vdsr", "data": [1]}, "data must name image sets"),
+        ({"architecture": "vdsr", "data": ["/sets/Set5"]}, "Set5 is a test set"),
+        ({"architecture": "vdsr", "validation_crop": 10}, "validation_crop must be at least 16"),
         ({"architecture": "vdsr", "schedule": "step"}, "step_every"),
         ({"architecture": "vdsr", "steps": "many"}, "steps cannot be 'many'"),
         ({"architecture": "vdsr", "lr": "0.1"}, "lr cannot be '0.1'"),

@@ -1,11 +1,15 @@
+import contextlib
 import io
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+import torch
+from PIL import ExifTags, Image
 
 import bigsharp
+from bigsharp import models
 from bigsharp.errors import BigsharpError
 from bigsharp.resize import imresize
 
@@ -120,7 +124,7 @@ def test_scale_1_gives_the_picture_itself(texture: np.ndarray, model: Path) -> N
 
 
 def test_alpha_is_enlarged_by_bicubic(texture: np.ndarray, model: Path) -> None:
-    image = np.dstack([texture, texture[..., 2]])
+    image = np.dstack([texture, texture[..., 2] // 2 + 100])
     result = bigsharp.upscale(image, scale=2, model=model)
     alpha = np.clip(imresize(image[..., 3].astype(float), 2), 0, 255)
     assert np.abs(result[..., 3] - alpha).max() <= 0.5 + 1e-3
@@ -136,6 +140,44 @@ def test_profile_and_exif_are_kept(texture: np.ndarray, kind: str, model: Path) 
     result = Image.open(io.BytesIO(bigsharp.upscale(content, scale=2, model=model)))
     assert result.info["icc_profile"] == profile
     assert result.getexif()[0x010E] == "a description"
+
+
+@pytest.mark.parametrize("target", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("source", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_a_camera_s_exif_survives_every_change_of_format(
+    texture: np.ndarray, tmp_path: Path, source: str, target: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x0110] = "a camera"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ExposureTime] = 0.25
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
+    path, out = tmp_path / f"in.{source.lower()}", tmp_path / f"out.{target.lower()}"
+    Image.fromarray(texture).save(path, source, exif=exif.tobytes())
+    bigsharp.upscale(path, scale=2, model="bicubic", output=out)
+    kept = Image.open(out).getexif()
+    assert kept[0x0110] == "a camera"
+    assert kept.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ExposureTime] == 0.25
+    assert kept.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
+
+
+def test_a_picture_taken_sideways_is_turned_upright(texture: np.ndarray, model: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    content = encoded(np.rot90(texture), "PNG", exif=exif)
+    result = bigsharp.upscale(content, width=140, model=model)
+    assert np.array_equal(decoded(result), bigsharp.upscale(texture, scale=2, model=model))
+    assert ExifTags.Base.Orientation not in Image.open(io.BytesIO(result)).getexif()
+
+
+@pytest.mark.parametrize("model", ["bicubic", "vdsr"])
+def test_hidden_colour_does_not_fringe_what_is_visible(model: str) -> None:
+    y, x = np.mgrid[0:40, 0:41]
+    visible = np.hypot(y - 20, x - 20) < 13
+    image = np.zeros((40, 41, 4), np.uint8)
+    image[visible] = 255
+    result = bigsharp.upscale(image, scale=3, model=model)
+    assert result[..., :3].min() >= 250
+    assert result[..., 3].min() == 0
 
 
 def test_16_bit_grey_png_stays_16_bit(texture: np.ndarray, model: Path) -> None:
@@ -186,6 +228,57 @@ def test_progress_is_told_from_none_to_all(texture: np.ndarray, model: Path) -> 
 def test_arrays_that_are_no_picture(array: object, words: str) -> None:
     with pytest.raises(BigsharpError, match=words):
         bigsharp.upscale(array, scale=2, model="bicubic")  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"quality": 0}, "quality"), ({"quality": 101}, "quality"), ({"width": 17_000}, "WEBP")],
+)
+def test_what_bytes_of_a_format_cannot_hold(texture: np.ndarray, options: dict, words: str) -> None:
+    options = {"model": "bicubic"} | ({"scale": 2} if "width" not in options else {}) | options
+    with pytest.raises(BigsharpError, match=words):
+        bigsharp.upscale(encoded(texture, "WEBP"), **options)
+
+
+def test_exif_too_long_for_a_jpeg_is_named(photo: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "x" * 70_000
+    Image.open(photo).save(tmp_path / "long.png", exif=exif)
+    with pytest.raises(BigsharpError, match="JPEG cannot hold"):
+        bigsharp.upscale(tmp_path / "long.png", 2, model="bicubic", output=tmp_path / "a.jpg")
+    assert not (tmp_path / "a.jpg").exists()
+
+
+def test_a_changed_checkpoint_is_loaded_anew(texture: np.ndarray, tmp_path: Path) -> None:
+    path = tmp_path / "best.pt"
+    results = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        network = models.build("vdsr", depth=3, features=4, residual=False)
+        torch.save(models.pack("vdsr", network), path)
+        os.utime(path, ns=(seed, seed))
+        results.append(bigsharp.upscale(texture, scale=2, model=path))
+    assert not np.array_equal(*results)
+
+
+def test_a_link_stays_a_link(photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "real.png").write_bytes(b"old")
+    (tmp_path / "link.png").symlink_to(tmp_path / "real.png")
+    bigsharp.upscale(photo, 2, model="bicubic", output=tmp_path / "link.png")
+    assert (tmp_path / "link.png").is_symlink()
+    assert Image.open(tmp_path / "real.png").size == (140, 120)
+
+
+def test_damaged_bytes_never_end_in_a_traceback(texture: np.ndarray) -> None:
+    random = np.random.default_rng(0)
+    for kind in ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF"):
+        content = encoded(texture[:8, :8], kind)
+        for _ in range(150):
+            damaged = bytearray(content)
+            for at in random.integers(0, len(damaged), 3):
+                damaged[at] = random.integers(0, 256)
+            with contextlib.suppress(BigsharpError):
+                bigsharp.upscale(bytes(damaged), 2, model="bicubic", max_pixels=10_000)
 
 
 def test_output_is_for_paths(texture: np.ndarray) -> None:

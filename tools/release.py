@@ -2,8 +2,8 @@
 
     python tools/release.py runs/vdsr-cpu/best.pt vdsr --hardware "2 CPU cores of …"
 
-writes NAME.pt, NAME.onnx (made from it) and NAME.json into src/bigsharp/weights, then scores the
-ONNX file on the benchmark sets that BIGSHARP_DATA holds and puts the scores on the card.
+scores the network on the benchmark sets that BIGSHARP_DATA holds and writes NAME.pt, NAME.onnx (made
+from it) and NAME.json, with the scores, into src/bigsharp/weights.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import datetime
 import hashlib
 import io
 import json
+import tempfile
 from pathlib import Path
 
 import torch
@@ -45,12 +46,11 @@ def main() -> None:
     buffer = io.BytesIO()
     torch.save(models.pack(content["architecture"], network), buffer)
     files = {".pt": buffer.getvalue(), ".onnx": to_onnx(network)}
-    for extension, written in files.items():
-        write_bytes(WEIGHTS / (options.name + extension), written)
-
     scales = [float(scale) for scale in options.scale.split(",")]
-    onnx = str(WEIGHTS / f"{options.name}.onnx")
-    results = evaluate(options.data.split(","), scales, ["bicubic", onnx])
+    with tempfile.TemporaryDirectory() as folder:
+        onnx = Path(folder) / "network.onnx"
+        onnx.write_bytes(files[".onnx"])
+        results = evaluate(options.data.split(","), scales, ["bicubic", str(onnx)])
     card = {
         "name": options.name,
         "summary": summary(results, content["architecture"], network),
@@ -72,8 +72,9 @@ def main() -> None:
         "protocol": results[0].protocol,
         "measured": [measured(*pair) for pair in zip(results[::2], results[1::2], strict=True)],
     }
-    text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
-    write_bytes(WEIGHTS / f"{options.name}.json", text.encode())
+    files[".json"] = (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode()
+    for extension, written in files.items():
+        write_bytes(WEIGHTS / (options.name + extension), written)
     print(card["summary"])
 
 

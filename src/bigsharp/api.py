@@ -91,26 +91,39 @@ class Upscaler:
         """
         given = decode(image, max_pixels)
         target = pipeline.choose_target(given.size, scale, width, height)
-        picture.check_pixels("the result", target.height, target.width, max_pixels)
+        size = (target.height, target.width)
+        picture.check_pixels("the result", *size, max_pixels)
         if tile < 1:
             raise BigsharpError(f"a tile is at least 1 pixel wide, not {tile}")
         if isinstance(image, str | Path):
-            output = output or default_output(image, given.size, target)
-            refuse_same_file(image, output)
-            picture.check_target(output, given, target.height, target.width)
+            written = Path(output) if output is not None else default_output(image, given, target)
+            kind = picture.format_of(written)
+            picture.check_path(written)
+            refuse_same_file(image, written)
+            picture.check_format(written, kind, given, *size, quality)
         elif output is not None:
             raise BigsharpError("output is for pictures given as a path")
+        elif isinstance(image, bytes):
+            picture.check_format("the result", format_like(given), given, *size, quality)
         result = pipeline.upscale_picture(given, target, self.engine, tile=tile, progress=progress)
         if isinstance(image, str | Path):
-            assert output is not None
-            picture.write(result, output, quality=quality)
-            return cast(Source, Path(output) if isinstance(image, Path) else str(output))
+            picture.write(result, written, quality=quality)
+            return cast(Source, type(image)(written) if isinstance(image, str) else written)
         return cast(Source, encode_like(image, result, quality))
 
 
-@lru_cache(maxsize=4)
 def load(model: str | Path = MODEL, engine: str = "auto") -> Upscaler:
-    """Load a model; see `Upscaler`. The last few are kept, so that asking again costs nothing."""
+    """Load a model; see `Upscaler`.
+
+    The last few are kept, so that asking again costs nothing; a file that has changed since is
+    loaded anew.
+    """
+    path = Path(model)
+    return _load(str(model), engine, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@lru_cache(maxsize=4)
+def _load(model: str, engine: str, changed: int) -> Upscaler:
     return Upscaler(model, engine)
 
 
@@ -197,17 +210,22 @@ def to_array(result: Picture, dimensions: int) -> Array:
 def encode_like(image: Any, result: Picture, quality: int | None) -> Any:
     """The result as the kind of thing that `image` is: bytes, a PIL image or an array."""
     if isinstance(image, bytes):
-        kind = result.format if result.format in picture.FORMATS.values() else "PNG"
-        return picture.encode(result, str(kind), quality=quality)
+        return picture.encode(result, format_like(result), quality=quality)
     if isinstance(image, Image.Image):
         return picture.to_pil(result)
     return to_array(result, image.ndim)
 
 
-def default_output(path: str | Path, size: tuple[int, int], target: Target) -> Path:
+def format_like(given: Picture) -> str:
+    """The format a picture came in, or PNG where that one is not written."""
+    known = given.format in picture.FORMATS.values()
+    return given.format if given.format and known else "PNG"
+
+
+def default_output(path: str | Path, given: Picture, target: Target) -> Path:
     """Where the result goes if nobody says: beside the original, named for its scale or size."""
     path = Path(path)
-    uniform = target.vertical == target.horizontal and target.height != size[0]
+    uniform = target.vertical == target.horizontal and target.height != given.size[0]
     mark = f"x{target.vertical:g}" if uniform else f"{target.width}x{target.height}"
     extension = path.suffix if path.suffix.lower() in picture.FORMATS else ".png"
     return path.with_name(f"{path.stem}-{mark}{extension}")

@@ -188,7 +188,7 @@ def evaluate(
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     if as_json:
-        print(json.dumps([result.as_dict() for result in results], indent=2))
+        print(json.dumps([result.as_dict() for result in results], indent=2, allow_nan=False))
         return
     from rich.console import Console
 
@@ -241,7 +241,7 @@ def train(
 
         with _stopping(trainer):
             trainer.train(show)
-    if trainer.stop:
+    if trainer.step < settings.steps:
         print(f"bigsharp: stopped at step {trainer.step}; --resume goes on", file=sys.stderr)
         raise typer.Exit(130)
     if not quiet:

@@ -118,12 +118,8 @@ def find_images(name: str, root: str | Path | None = None) -> list[Path]:
 
 def survey(root: str | Path | None = None) -> list[str]:
     """One line for each known set: what it is for, whether it is there, where it is published."""
-    try:
-        base: Path | None = find_root(root)
-    except BigsharpError as error:
-        base, lines = None, [str(error), ""]
-    else:
-        lines = [f"image sets in {base}", ""]
+    base = find_root(root) if root or os.environ.get(VARIABLE) else None
+    lines = [f"image sets in {base}" if base else f"set {VARIABLE} to the folder of the sets", ""]
     for entry in SETS.values():
         found = len(images_in(base / entry.name)) if base else 0
         state = "missing"

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import io
+import os
+import struct
 import threading
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from bigsharp.arrays import Array, peak_of
 from bigsharp.color import luma
 from bigsharp.defaults import MAX_PIXELS
 from bigsharp.errors import BigsharpError
-from bigsharp.files import write_bytes
+from bigsharp.files import whole_file
 
 #: The formats that are written, by file extension, and each one's largest side.
 FORMATS = {
@@ -31,6 +33,7 @@ FORMATS = {
 _LARGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
 _WITH_ALPHA = {"PNG", "WEBP", "TIFF"}
 _WITH_16_BITS = {"PNG", "TIFF"}
+_WITH_QUALITY = {"JPEG", "WEBP"}
 
 # A TIFF file keeps these among the tags that lay out its pixels.
 _TIFF_TAGS = {
@@ -88,7 +91,7 @@ class Picture:
 
 
 def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Decode a picture from a file or from the bytes of one.
+    """Decode a picture from a file or from the bytes of one, turned upright as its EXIF says.
 
     Parameters
     ----------
@@ -103,8 +106,8 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture
     """
     name = "the picture" if isinstance(source, bytes) else str(source)
     try:
-        opened = _open(io.BytesIO(source) if isinstance(source, bytes) else source)
-        with opened as image:
+        # Damage that matters is an exception; what Pillow only warns of is no news to a user.
+        with warnings.catch_warnings(action="ignore"), _open(source) as image:
             check_pixels(name, image.height, image.width, max_pixels)
             frames = getattr(image, "n_frames", 1)
             # MPO is what phones call a JPEG with a preview or a depth map behind the picture.
@@ -114,7 +117,10 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture
                     "bigsharp works on still pictures: save the frames one by one"
                 )
             image.load()
+            ImageOps.exif_transpose(image, in_place=True)
             return from_pil(image, name)
+    except (BigsharpError, MemoryError):
+        raise
     except FileNotFoundError:
         raise BigsharpError(f"{name}: no such file") from None
     except IsADirectoryError:
@@ -123,7 +129,8 @@ def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture
         raise BigsharpError(f"{name}: no permission to read it") from None
     except UnidentifiedImageError:
         raise BigsharpError(f"{name}: not a picture that bigsharp can read") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except Exception as error:
+        # Pillow's decoders meet damaged files with exceptions of a dozen types.
         raise BigsharpError(f"{name}: damaged or truncated ({error})") from None
 
 
@@ -136,13 +143,12 @@ def check_pixels(name: str, height: int, width: int, max_pixels: int) -> None:
         )
 
 
-def _open(source: Any) -> Image.Image:
+def _open(source: str | Path | bytes) -> Image.Image:
     """Open without Pillow's own size limit; `check_pixels` has ours."""
-    with _pillow_limit, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with _pillow_limit:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(source)
+            return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
@@ -153,21 +159,29 @@ def from_pil(image: Image.Image, name: str = "the picture") -> Picture:
     Raises
     ------
     BigsharpError
-        Its pixels are 32-bit integers or floats.
+        It has no pixels, they are 32-bit integers or floats, or its file is damaged.
     """
-    icc, exif, kind = image.info.get("icc_profile"), _exif_of(image), image.format
-    mode = image.mode
-    if mode in ("I", "F"):
+    if image.mode in ("I", "F"):
         raise BigsharpError(f"{name}: 32-bit pixels are not supported; save it with 8 or 16 bits")
-    if mode in ("CMYK", "LAB", "YCbCr", "HSV"):
+    if 0 in image.size:
+        raise BigsharpError(f"{name}: has no pixels")
+    if image.mode.startswith("I;16") and "transparency" in image.info:
+        raise BigsharpError(
+            f"{name}: 16 bits with transparency are not supported; save it with 8 bits, or opaque"
+        )
+    icc, exif = image.info.get("icc_profile"), _exif_of(image)
+    if image.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
         icc = None  # The profile does not describe the RGB values that come of it.
-    image = image.convert(_working_mode(image))
-    values = np.asarray(image)
+    mode = _working_mode(image)
+    try:
+        values = np.asarray(image.convert(mode))
+    except OSError as error:
+        raise BigsharpError(f"{name}: damaged or truncated ({error})") from None
     alpha = None
-    if image.mode in ("RGBA", "LA"):
+    if mode in ("RGBA", "LA"):
         values, alpha = values[..., :-1], values[..., -1]
-        values = values[..., 0] if image.mode == "LA" else values
-    return Picture(values, alpha, icc, exif, "JPEG" if kind == "MPO" else kind)
+        values = values[..., 0] if mode == "LA" else values
+    return Picture(values, alpha, icc, exif, "JPEG" if image.format == "MPO" else image.format)
 
 
 def _working_mode(image: Image.Image) -> str:
@@ -183,7 +197,9 @@ def _working_mode(image: Image.Image) -> str:
 def _exif_of(image: Image.Image) -> bytes | None:
     """The EXIF block; out of a TIFF file, those of its tags that describe the picture."""
     if image.format != "TIFF":
-        return image.info.get("exif")
+        exif: bytes | None = image.info.get("exif")
+        # Pillow gives JPEG's block with this mark and WebP's without, and JPEG needs it.
+        return b"Exif\0\0" + exif.removeprefix(b"Exif\0\0") if exif else None
     tags, kept = image.getexif(), Image.Exif()
     for tag in _TIFF_TAGS & set(tags):
         kept[tag] = tags[tag]
@@ -209,29 +225,44 @@ def _bands(picture: Picture) -> Image.Image:
     return Image.fromarray(np.dstack([picture.pixels, picture.alpha]))
 
 
-def check_target(path: str | Path, picture: Picture, height: int, width: int) -> None:
-    """Find out, before any work is done, whether `picture` can be written at this size.
+def check_path(path: str | Path) -> None:
+    """Find out, before any work is done, whether a file can be written there.
 
     Raises
     ------
     BigsharpError
-        The folder does not exist, or the format is unknown or cannot hold the picture.
+        The folder does not exist or may not be written to, or the path is a folder.
     """
     path = Path(path)
-    kind = format_of(path)
     if not path.parent.is_dir():
         raise BigsharpError(f"{path}: the folder {path.parent} does not exist; create it first")
+    if not os.access(path.parent, os.W_OK):
+        raise BigsharpError(f"{path}: no permission to write into {path.parent}")
     if path.is_dir():
         raise BigsharpError(f"{path}: is a folder; name a file in it")
+
+
+def check_format(
+    name: str | Path, kind: str, picture: Picture, height: int, width: int, quality: int | None
+) -> None:
+    """Find out, before any work is done, whether a format can hold `picture` at this size.
+
+    Raises
+    ------
+    BigsharpError
+        It cannot, or `quality` does not apply to it.
+    """
     if picture.alpha is not None and kind not in _WITH_ALPHA:
-        raise BigsharpError(f"{path}: {kind} cannot hold transparency; use .png, .webp or .tiff")
+        raise BigsharpError(f"{name}: {kind} cannot hold transparency; use .png, .webp or .tiff")
     if picture.pixels.dtype == np.uint16 and kind not in _WITH_16_BITS:
-        raise BigsharpError(f"{path}: {kind} cannot hold 16 bits; use .png or .tiff")
+        raise BigsharpError(f"{name}: {kind} cannot hold 16 bits; use .png or .tiff")
     largest = _LARGEST_SIDE.get(kind)
     if largest and max(height, width) > largest:
         raise BigsharpError(
-            f"{path}: {width} × {height} is more than {kind} can hold ({largest}); use .png"
+            f"{name}: {width} × {height} is more than {kind} can hold ({largest}); use .png"
         )
+    if quality is not None and not (kind in _WITH_QUALITY and 1 <= quality <= 100):
+        raise BigsharpError(f"{name}: quality is 1 to 100, and for JPEG and WebP alone")
 
 
 def format_of(path: str | Path) -> str:
@@ -258,20 +289,14 @@ def encode(picture: Picture, kind: str, *, quality: int | None = None) -> bytes:
     kind : {"PNG", "JPEG", "WEBP", "TIFF", "BMP"}
     quality : int, optional
         1 to 100 for JPEG (default 95, colour not subsampled) and WebP (default lossless).
+
+    Raises
+    ------
+    BigsharpError
+        The format cannot hold it.
     """
-    options: dict[str, Any] = {}
-    if kind == "JPEG":
-        options = {"quality": quality or 95, "subsampling": 0}
-    elif kind == "WEBP":
-        options = {"quality": quality} if quality else {"lossless": True}
-    elif kind == "TIFF":
-        options = {"compression": "tiff_deflate"}
-    if kind != "BMP":
-        options |= {"icc_profile": picture.icc}
-        if picture.exif:
-            options |= {"exif": picture.exif}
     buffer = io.BytesIO()
-    _bands(picture).save(buffer, kind, **options)
+    _save(picture, kind, buffer, quality)
     return buffer.getvalue()
 
 
@@ -281,6 +306,31 @@ def write(picture: Picture, path: str | Path, *, quality: int | None = None) -> 
     Raises
     ------
     BigsharpError
-        The file cannot be written.
+        The file cannot be written, or its format cannot hold the picture.
     """
-    write_bytes(path, encode(picture, format_of(path), quality=quality))
+    with whole_file(path) as file:
+        _save(picture, format_of(path), file, quality)
+
+
+def _save(picture: Picture, kind: str, file: IO[bytes], quality: int | None) -> None:
+    options: dict[str, Any] = {}
+    if kind == "JPEG":
+        options = {"quality": quality or 95, "subsampling": 0}
+    elif kind == "WEBP":
+        options = {"quality": quality} if quality else {"lossless": True}
+    elif kind == "TIFF" and not _has_blocks(picture.exif):
+        # libtiff compresses, but cannot write EXIF's inner blocks; Pillow alone can.
+        options = {"compression": "tiff_deflate"}
+    if picture.exif and kind != "BMP":
+        options["exif"] = picture.exif
+    try:
+        _bands(picture).save(file, kind, icc_profile=picture.icc, **options)
+    except (ValueError, RuntimeError, struct.error) as error:
+        raise BigsharpError(f"{kind} cannot hold this picture ({error}); use .png") from None
+
+
+def _has_blocks(exif: bytes | None) -> bool:
+    """Whether an EXIF block has blocks within it: the camera's settings, or a place."""
+    tags = Image.Exif()
+    tags.load(exif or b"")
+    return ExifTags.IFD.Exif in tags or ExifTags.IFD.GPSInfo in tags

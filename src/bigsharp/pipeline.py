@@ -16,8 +16,13 @@ from bigsharp.engines import Engine
 from bigsharp.errors import BigsharpError
 from bigsharp.picture import Picture
 from bigsharp.resize import AxisMap, scaled_size
+from bigsharp.transparency import fill_hidden
 
 Progress = Callable[[int, int], None]
+
+
+#: Of a scale or a side; beyond it no picture can be meant, and float arithmetic would overflow.
+_LARGEST = 1_000_000_000
 
 
 def silent(done: int, total: int) -> None:
@@ -65,10 +70,12 @@ def choose_target(
     if (scale is None) == (width is None and height is None):
         raise BigsharpError("give either a scale, or a width, a height or both")
     if scale is not None:
-        if not (math.isfinite(scale) and scale >= 1):
+        if not 1 <= scale <= _LARGEST:
             raise BigsharpError(f"the scale must be a number of at least 1, not {scale:g}")
         rows, columns = (scaled_size(n, scale) for n in size)
         return Target(rows, columns, scale, scale)
+    if max(width or 0, height or 0) > _LARGEST:
+        raise BigsharpError(f"a side of the result can have {_LARGEST:,} pixels at most")
     vertical = height / size[0] if height is not None else None
     horizontal = width / size[1] if width is not None else None
     # Where one side is left out, the other's factor serves for both.
@@ -166,8 +173,8 @@ def upscale_picture(
 ) -> Picture:
     """Enlarge a picture and restore its luma.
 
-    Chroma and alpha are enlarged by bicubic. Beside the result, only a tile is in memory as
-    floating point.
+    Chroma and alpha are enlarged by bicubic; colour hidden under alpha 0 takes no part. Only a tile
+    is in memory as floating point, unless there is such colour.
 
     Parameters
     ----------
@@ -188,6 +195,8 @@ def upscale_picture(
     """
     if (target.height, target.width) == picture.size:
         return picture
+    if picture.alpha is not None:
+        picture = picture.with_pixels(fill_hidden(picture.pixels, picture.alpha), picture.alpha)
     maps = (
         AxisMap.bicubic(picture.size[0], target.height, target.vertical),
         AxisMap.bicubic(picture.size[1], target.width, target.horizontal),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -46,8 +47,19 @@ class Result:
         return Score(fmean(s.psnr for s in scores), fmean(s.ssim for s in scores))
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, fit for JSON."""
-        return asdict(self) | {"mean": asdict(self.mean)}
+        """Plain values, fit for JSON; the infinite PSNR of an equal image becomes null."""
+        return {
+            "data": self.data,
+            "scale": self.scale,
+            "model": self.model,
+            "protocol": self.protocol,
+            "mean": _plain(self.mean),
+            "images": {name: _plain(score) for name, score in self.images.items()},
+        }
+
+
+def _plain(score: Score) -> dict[str, float | None]:
+    return {key: value if isfinite(value) else None for key, value in asdict(score).items()}
 
 
 def evaluate(

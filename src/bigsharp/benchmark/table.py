@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from bigsharp.benchmark.run import Result
@@ -17,7 +18,7 @@ def terminal_table(results: Sequence[Result]) -> Table:
     table.add_column("set")
     table.add_column("scale", justify="right")
     for model in models:
-        table.add_column(model, justify="right")
+        table.add_column(escape(model), justify="right")
     rows: dict[tuple[str, float], dict[str, Result]] = {}
     for result in results:
         rows.setdefault((result.data, result.scale), {})[result.model] = result
@@ -28,5 +29,5 @@ def terminal_table(results: Sequence[Result]) -> Table:
             mean = row[model].mean
             text = f"{mean.psnr:.2f} / {mean.ssim:.4f}"
             cells.append(f"[bold]{text}[/]" if mean.psnr == best and len(models) > 1 else text)
-        table.add_row(data, f"×{scale:g}", *cells)
+        table.add_row(escape(data), f"×{scale:g}", *cells)
     return table

@@ -41,4 +41,6 @@ class TorchEngine:
     def restore(self, ilr: Array) -> Array:
         """Restore ILR luma: float32, (H, W), in [0, 1], to the same."""
         given = torch.from_numpy(np.ascontiguousarray(ilr))[None, None].to(self.device)
-        return self.network(given)[0, 0].cpu().numpy()
+        # cuDNN's default, TF32, would differ from tile to tile by more than rounding.
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            return self.network(given)[0, 0].cpu().numpy()

@@ -51,7 +51,10 @@ def pack(architecture: str, network: Network) -> dict[str, Any]:
 def unpack(packed: dict[str, Any]) -> Network:
     """Build the network that `pack` described, with its weights, in evaluation mode."""
     network = build(packed["architecture"], **packed["options"])
-    network.load_state_dict(packed["state"])
+    try:
+        network.load_state_dict(packed["state"])
+    except RuntimeError:
+        raise BigsharpError("the checkpoint's weights are not those of its network") from None
     return network.eval()
 
 

@@ -49,7 +49,6 @@ class Status:
         Latest validation PSNR in dB, a scale each; empty before the first.
     images_per_second : float
         Patches trained on, since this process began.
-    seconds_left : float
     """
 
     step: int
@@ -57,7 +56,6 @@ class Status:
     loss: float
     psnr: dict[float, float]
     images_per_second: float
-    seconds_left: float
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -156,12 +154,12 @@ class Trainer:
             done = self.step == recipe.steps
             if self.step % REPORT_EVERY == 0 or done:
                 value = self._checked(loss)
-                spent = (time.monotonic() - began) / (self.step - first)
-                rate, left = recipe.batch / spent, (recipe.steps - self.step) * spent
-                report(Status(self.step, recipe.steps, value, self.psnr, rate, left))
+                rate = recipe.batch * (self.step - first) / (time.monotonic() - began)
+                report(Status(self.step, recipe.steps, value, self.psnr, rate))
             if self.step % recipe.validate_every == 0 or done:
                 self._validate(self._checked(loss))
             elif self.stop:
+                self._checked(loss)
                 self.save(LAST)
             if self.stop:
                 break
@@ -226,12 +224,16 @@ class Trainer:
         write_bytes(self.folder / "log.csv", text.getvalue().encode())
 
     def save(self, name: str) -> None:
-        """Write a checkpoint, whole or not at all."""
+        """Write a checkpoint, whole or not at all; never one that has diverged."""
+        if not all(bool(p.isfinite().all()) for p in self.network.parameters()):
+            raise self._diverged()
         content = models.pack(self.recipe.architecture, self.network) | {
             "recipe": self.recipe.as_dict(),
             "step": self.step,
             "optimizer": self.optimizer.state_dict(),
             "sampler": self.sampler.generator.get_state(),
+            "device": self.device.type,
+            "images": self.sampler.digest,
             "log": self.log,
         }
         buffer = io.BytesIO()
@@ -247,6 +249,12 @@ class Trainer:
                 f"{path}: written under other settings than recipe {self.recipe.name}; "
                 "resume with the same recipe and steps, or train into another folder"
             )
+        for key, now in (("device", self.device.type), ("images", self.sampler.digest)):
+            if content.get(key) != now:
+                raise BigsharpError(
+                    f"{path}: the {key} trained on then and now differ, so the run cannot go on as "
+                    "it would have; train into another folder"
+                )
         self.network.load_state_dict(content["state"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.sampler.generator.set_state(content["sampler"])

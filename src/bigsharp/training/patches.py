@@ -7,6 +7,7 @@ from the same `bigsharp.resize.AxisMap` that upscaling uses.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,9 +77,9 @@ class PatchSampler:
 
     Notes
     -----
-    Each pixel of the set is about equally likely to be drawn. The margin is as wide as two bicubic
-    kernels reach, so a patch's ILR is that of the whole image, and the patch starts at any phase
-    of the LR grid.
+    Images are drawn by their area. The margin is as wide as two bicubic kernels reach, so a patch's
+    ILR is that of the whole image, and the patch starts at any phase of the LR grid. Patches do not
+    reach into the outermost pixels of an image, a strip as wide as the margin.
     """
 
     def __init__(
@@ -105,6 +106,8 @@ class PatchSampler:
         self.areas = torch.from_numpy(areas / areas.sum()).to(device)
         blurs = np.stack([blur_matrix(self.side, scale) for scale in scales])
         self.blurs = torch.from_numpy(blurs.astype(np.float32)).to(device)
+        #: Names the training images: another list of them would give another run.
+        self.digest = hashlib.sha256(self.pixels.cpu().numpy().tobytes()).hexdigest()
         self.generator = torch.Generator(device).manual_seed(seed)
 
     def batch(self, count: int) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from difflib import get_close_matches
@@ -29,7 +30,7 @@ class Recipe:
     holdout : int
         Images taken out of `data` for validation.
     scales : list of float
-        Each patch is degraded at one of them, drawn evenly; any real number ≥ 1.
+        Each patch is degraded at one of them, drawn evenly; any real number > 1.
     patch, batch, steps : int
         Side of a patch in HR pixels, patches a step, steps in all.
     loss : {"l1", "mse"}
@@ -90,19 +91,31 @@ class Recipe:
         for key in ("holdout", "patch", "batch", "steps", "validate_every", "validation_crop"):
             if getattr(self, key) < 1:
                 raise BigsharpError(f"recipe {self.name}: {key} must be at least 1")
-        if not self.scales or min(self.scales) < 1:
-            raise BigsharpError(f"recipe {self.name}: scales must be numbers ≥ 1")
+        if not self.scales or not all(_is_number(s) and 1 < s < math.inf for s in self.scales):
+            raise BigsharpError(f"recipe {self.name}: scales must be numbers above 1")
+        for key in ("lr", "momentum", "weight_decay", "clip", "warmup"):
+            if not 0 <= getattr(self, key) < math.inf:
+                raise BigsharpError(f"recipe {self.name}: {key} must be a number of at least 0")
+        smallest = math.ceil(4 * max(self.scales))
+        if self.validation_crop < smallest:
+            raise BigsharpError(f"recipe {self.name}: validation_crop must be at least {smallest}")
+        if not self.data or not all(isinstance(name, str) for name in self.data):
+            raise BigsharpError(f"recipe {self.name}: data must name image sets or folders")
         if self.schedule == "step" and self.step_every < 1:
             raise BigsharpError(f"recipe {self.name}: schedule 'step' needs step_every ≥ 1")
-        tested = [name for name in self.data if name in SETS and SETS[name].use == "test"]
-        if tested:
-            raise BigsharpError(
-                f"recipe {self.name}: {tested[0]} is a test set; nothing is trained on it"
-            )
+        for name in (Path(entry).resolve().name for entry in self.data):
+            if name in SETS and SETS[name].use == "test":
+                raise BigsharpError(
+                    f"recipe {self.name}: {name} is a test set; nothing is trained on it"
+                )
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain values, fit for a checkpoint or a card."""
         return asdict(self)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def from_dict(values: dict[str, Any], name: str) -> Recipe:
