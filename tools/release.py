@@ -2,8 +2,8 @@
 
     python tools/release.py runs/vdsr-cpu/best.pt vdsr --hardware "2 CPU cores of …"
 
-scores the network on the benchmark sets that BIGSHARP_DATA holds and writes NAME.pt, NAME.onnx (made
-from it) and NAME.json, with the scores, into src/bigsharp/weights.
+scores the network on the benchmark sets that BIGSHARP_DATA holds and writes NAME.pt, NAME.onnx
+(made from it) and NAME.json, with the scores, into src/bigsharp/weights.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ class Upscaler:
         result = pipeline.upscale_picture(given, target, self.engine, tile=tile, progress=progress)
         if isinstance(image, str | Path):
             picture.write(result, written, quality=quality)
-            return cast(Source, type(image)(written) if isinstance(image, str) else written)
+            return cast(Source, str(written) if isinstance(image, str) else written)
         return cast(Source, encode_like(image, result, quality))
 
 
