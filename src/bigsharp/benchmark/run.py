@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import ceil, isfinite
 from pathlib import Path
 from statistics import fmean
 from typing import Any
-
-import numpy as np
 
 from bigsharp import picture, protocol
 from bigsharp.data import find_images
 from bigsharp.engines import Engine, open_engine
 from bigsharp.errors import BigsharpError
-from bigsharp.pipeline import restore_luma
+from bigsharp.pipeline import choose_target, upscale_picture
 from bigsharp.protocol import Protocol, Score
 
 #: SSIM's window must fit inside the shaved border.
@@ -128,11 +126,11 @@ def _score_image(
 ) -> dict[str, Score]:
     """Every model's score on one image."""
     hr = protocol.crop(protocol.reference(picture.read(path)), scale)
-    if min(hr.shape) < 2 * np.ceil(scale) + _SMALLEST:
+    if min(hr.shape) < 2 * ceil(scale) + _SMALLEST:
         raise BigsharpError(f"{path}: too small to be scored at scale {scale:g}")
-    ilr = protocol.interpolate(protocol.degrade(hr, scale, rules), hr.shape)
-    scores = {}
-    for model, engine in engines.items():
-        output = restore_luma((ilr / 255).astype(np.float32), engine) * 255.0
-        scores[model] = protocol.score(output, hr, scale)
-    return scores
+    lr = picture.Picture(protocol.degrade(hr, scale, rules) / 255)
+    target = choose_target(lr.size, height=hr.shape[0], width=hr.shape[1])
+    return {
+        model: protocol.score(upscale_picture(lr, target, engine).pixels * 255, hr, scale)
+        for model, engine in engines.items()
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes.util
 import importlib.util
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
@@ -26,10 +27,13 @@ class Engine(Protocol):
     name : str
     halo : int
         The radius of the network's receptive field, in pixels.
+    scales : sequence of float
+        What the network was trained on; empty if that is not known.
     """
 
     name: str
     halo: int
+    scales: Sequence[float]
 
     def restore(self, ilr: Array) -> Array:
         """Restore ILR luma: float32, (H, W), in [0, 1], to the same; the output is not clipped."""
@@ -41,6 +45,7 @@ class Identity:
 
     name = BICUBIC
     halo = 0
+    scales: Sequence[float] = ()
 
     def restore(self, ilr: Array) -> Array:
         """Return `ilr` itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from bigsharp.errors import BigsharpError
 
 #: The metadata entry of an exported network that holds its receptive field, in pixels.
 RECEPTIVE_FIELD = "bigsharp.receptive_field"
+
+#: The one that holds the scales it was trained on, separated by commas.
+SCALES = "bigsharp.scales"
 
 
 class OnnxEngine:
@@ -41,6 +45,9 @@ class OnnxEngine:
             )
             metadata = self.session.get_modelmeta().custom_metadata_map
             self.halo = int(metadata[RECEPTIVE_FIELD]) // 2
+            self.scales: Sequence[float] = [
+                float(scale) for scale in metadata[SCALES].split(",") if scale
+            ]
         except Exception:
             raise BigsharpError(f"{path}: not a network exported by bigsharp") from None
         self.input = self.session.get_inputs()[0].name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,9 @@ class TorchEngine:
 
     def __init__(self, path: str | Path, device: str = "cpu") -> None:
         self.device = torch.device(device)
-        self.network = models.load(path).to(
+        content = models.read_checkpoint(path)
+        self.scales: Sequence[float] = content["scales"]
+        self.network = models.unpack(content).to(
             self.device,
             memory_format=torch.channels_last,  # type: ignore[call-overload]
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ ARCHITECTURES = {
     "vdsr": ("bigsharp.models.vdsr", "VDSR"),
     "drcn": ("bigsharp.models.drcn", "DRCN"),
 }
+
+
+_KEYS = {"architecture", "options", "state", "scales"}
 
 
 def build(architecture: str, **options: Any) -> Network:
@@ -43,9 +47,14 @@ def build(architecture: str, **options: Any) -> Network:
         raise BigsharpError(f"{architecture} cannot be built with {options}: {error}") from None
 
 
-def pack(architecture: str, network: Network) -> dict[str, Any]:
-    """Everything that `unpack` needs to build `network` again."""
-    return {"architecture": architecture, "options": network.options, "state": network.state_dict()}
+def pack(architecture: str, network: Network, scales: Sequence[float] = ()) -> dict[str, Any]:
+    """Everything that `unpack` needs to build `network` again, and the scales it was trained on."""
+    return {
+        "architecture": architecture,
+        "options": network.options,
+        "state": network.state_dict(),
+        "scales": list(scales),
+    }
 
 
 def unpack(packed: dict[str, Any]) -> Network:
@@ -80,7 +89,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise BigsharpError(f"{path}: no such file") from None
     except Exception:
         content = None
-    if not isinstance(content, dict) or not {"architecture", "options", "state"} <= set(content):
+    if not isinstance(content, dict) or not set(content) >= _KEYS:
         raise BigsharpError(f"{path}: not a checkpoint written by bigsharp")
     return content
 

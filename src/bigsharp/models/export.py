@@ -5,24 +5,25 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
 from bigsharp import models
-from bigsharp.engines.onnx import RECEPTIVE_FIELD
+from bigsharp.engines.onnx import RECEPTIVE_FIELD, SCALES
 from bigsharp.errors import BigsharpError
 from bigsharp.files import write_bytes
 from bigsharp.models.network import Network
 
 
-def to_onnx(network: Network) -> bytes:
+def to_onnx(network: Network, scales: Sequence[float] = ()) -> bytes:
     """The network as an ONNX model for pictures of any size.
 
-    Input ``ilr`` and output ``restored`` are float32, (1, 1, height, width). The receptive field is
-    written into the model's metadata, where the engine reads how wide a tile's halo must be.
+    Input ``ilr`` and output ``restored`` are float32, (1, 1, height, width). The receptive field
+    and the scales that the network was trained on are written into the model's metadata, where the
+    engine finds them.
 
     Raises
     ------
@@ -50,6 +51,7 @@ def to_onnx(network: Network) -> bytes:
         entry.ClearField("metadata_props")
         entry.ClearField("doc_string")
     model.metadata_props.add(key=RECEPTIVE_FIELD, value=str(network.receptive_field))
+    model.metadata_props.add(key=SCALES, value=",".join(f"{scale:g}" for scale in scales))
     return model.SerializeToString()
 
 
@@ -77,4 +79,5 @@ def export(checkpoint: str | Path, output: str | Path) -> None:
     """
     if Path(output).suffix.lower() != ".onnx":
         raise BigsharpError(f"{output}: the name of an exported network ends in .onnx")
-    write_bytes(output, to_onnx(models.load(checkpoint)))
+    content = models.read_checkpoint(checkpoint)
+    write_bytes(output, to_onnx(models.unpack(content), content["scales"]))

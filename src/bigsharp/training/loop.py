@@ -227,8 +227,9 @@ class Trainer:
         """Write a checkpoint, whole or not at all; never one that has diverged."""
         if not all(bool(p.isfinite().all()) for p in self.network.parameters()):
             raise self._diverged()
-        content = models.pack(self.recipe.architecture, self.network) | {
-            "recipe": self.recipe.as_dict(),
+        recipe = self.recipe
+        content = models.pack(recipe.architecture, self.network, recipe.scales) | {
+            "recipe": recipe.as_dict(),
             "step": self.step,
             "optimizer": self.optimizer.state_dict(),
             "sampler": self.sampler.generator.get_state(),
