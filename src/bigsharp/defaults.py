@@ -5,7 +5,7 @@ MODEL = "vdsr"
 #: Factor of the command line where neither a factor nor a size is given.
 SCALE = 2.0
 
-#: Side of a tile in result pixels, its halo not counted: 0.4 GB of memory, within 5 % of the fastest.
+#: Side of a tile in result pixels, its halo not counted: 0.4 GB of memory, 5 % off the fastest.
 TILE = 512
 
 #: Pixels that a picture may have, decoded or made.
