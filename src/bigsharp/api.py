@@ -202,9 +202,8 @@ def from_array(array: Array) -> Picture:
 
 def to_array(result: Picture, dimensions: int) -> Array:
     """The array of a picture, with as many axes as the one it came from."""
-    if result.alpha is not None:
-        return np.dstack([result.pixels, result.alpha])
-    return result.pixels if result.pixels.ndim == dimensions else result.pixels[..., None]
+    bands = result.bands
+    return bands if bands.ndim == dimensions else bands[..., None]
 
 
 def encode_like(image: Any, result: Picture, quality: int | None) -> Any:

@@ -16,14 +16,19 @@ def peak_of(dtype: Any) -> float:
     return float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
 
 
+def round_to(dtype: Any, values: Array) -> Array:
+    """Round half up and clip to the range of an integer type; still floating point."""
+    info = np.iinfo(dtype)
+    return np.clip(np.floor(values + values.dtype.type(0.5)), info.min, info.max)
+
+
 def to_unit(values: Array) -> Array:
     """Pixel values as float32, white being 1."""
     return values.astype(np.float32) / np.float32(peak_of(values.dtype))
 
 
 def from_unit(values: Array, dtype: Any) -> Array:
-    """Clip to [0, 1] and return to pixel values, rounded half up where they are whole numbers."""
-    values = np.clip(values, 0, 1)
+    """Return to pixel values, clipped to white, and rounded where they are whole numbers."""
     if np.issubdtype(dtype, np.integer):
-        values = np.floor(values * np.float32(peak_of(dtype)) + np.float32(0.5))
-    return values.astype(dtype)
+        return round_to(dtype, values * values.dtype.type(peak_of(dtype))).astype(dtype)
+    return np.clip(values, 0, 1).astype(dtype)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bigsharp.arrays import Array
+from bigsharp.arrays import Array, peak_of, round_to
 
 # ITU-R BT.601-7, section 2.5; the digits of MATLAB's function.
 _MATRIX = (
@@ -70,6 +70,6 @@ def _convert(image: Array, matrix: Array, offset: Array) -> Array:
         return image @ matrix.T.astype(image.dtype) + offset.astype(image.dtype)
     if not np.issubdtype(image.dtype, np.unsignedinteger):
         raise TypeError(f"colours are floats or unsigned integers, not {image.dtype}")
-    peak = np.iinfo(image.dtype).max
-    result = np.floor(image.astype(np.float64) @ matrix.T + offset * peak + 0.5)
-    return np.clip(result, 0, peak).astype(image.dtype)
+    peak = peak_of(image.dtype)
+    result = image.astype(np.float64) @ matrix.T + offset * peak
+    return round_to(image.dtype, result).astype(image.dtype)

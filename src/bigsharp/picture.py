@@ -80,6 +80,13 @@ class Picture:
         height, width = self.pixels.shape[:2]
         return height, width
 
+    @property
+    def bands(self) -> Array:
+        """Pixels and alpha in one array, (H, W) or (H, W, 2 to 4)."""
+        if self.alpha is None:
+            return self.pixels
+        return np.dstack([self.pixels, self.alpha])
+
     def luma(self) -> Array:
         """Y of a colour picture, or the grey values, as float64 in [0, 1], not rounded."""
         scaled = self.pixels / peak_of(self.pixels.dtype)
@@ -211,18 +218,12 @@ def _exif_of(image: Image.Image) -> bytes | None:
 
 def to_pil(picture: Picture) -> Image.Image:
     """The picture as a PIL image of mode L, LA, RGB, RGBA or I;16."""
-    image = _bands(picture)
+    image = Image.fromarray(picture.bands)
     if picture.icc:
         image.info["icc_profile"] = picture.icc
     if picture.exif:
         image.info["exif"] = picture.exif
     return image
-
-
-def _bands(picture: Picture) -> Image.Image:
-    if picture.alpha is None:
-        return Image.fromarray(picture.pixels)
-    return Image.fromarray(np.dstack([picture.pixels, picture.alpha]))
 
 
 def check_path(path: str | Path) -> None:
@@ -324,7 +325,7 @@ def _save(picture: Picture, kind: str, file: IO[bytes], quality: int | None) -> 
     if picture.exif and kind != "BMP":
         options["exif"] = picture.exif
     try:
-        _bands(picture).save(file, kind, icc_profile=picture.icc, **options)
+        Image.fromarray(picture.bands).save(file, kind, icc_profile=picture.icc, **options)
     except (ValueError, RuntimeError, struct.error) as error:
         raise BigsharpError(f"{kind} cannot hold this picture ({error}); use .png") from None
 

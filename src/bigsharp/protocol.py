@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bigsharp import metrics
-from bigsharp.arrays import Array
+from bigsharp.arrays import Array, round_to
 from bigsharp.picture import Picture
 from bigsharp.resize import imresize
 
@@ -58,7 +58,7 @@ PROTOCOLS = {
 
 def round_to_8bit(image: Array) -> Array:
     """Round half up and clip to 0 … 255; still float."""
-    return np.clip(np.floor(image + 0.5), 0, 255)
+    return round_to(np.uint8, image)
 
 
 def reference(picture: Picture) -> Array:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from bigsharp.arrays import Array
+from bigsharp.arrays import Array, round_to
 
 Border = Literal["clamp", "mirror"]
 
@@ -158,8 +158,7 @@ def imresize(
     for axis in order:
         result = maps[axis].apply(result, axis)
         if integer:
-            info = np.iinfo(image.dtype)
-            np.clip(np.floor(result + 0.5), info.min, info.max, out=result)
+            result = round_to(image.dtype, result)
     return result.astype(image.dtype)
 
 

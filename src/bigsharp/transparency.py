@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bigsharp.arrays import Array
+from bigsharp.arrays import Array, round_to
 
 
 def fill_hidden(pixels: Array, alpha: Array) -> Array:
@@ -31,7 +31,7 @@ def fill_hidden(pixels: Array, alpha: Array) -> Array:
     colours = pixels.reshape(*alpha.shape, -1).astype(np.float32)
     filled = _fill(colours * visible[..., None], visible.astype(np.float32))
     if np.issubdtype(pixels.dtype, np.integer):
-        filled = np.floor(filled + 0.5)
+        filled = round_to(pixels.dtype, filled)
     hidden = filled.astype(pixels.dtype).reshape(pixels.shape)
     mask = visible if pixels.ndim == 2 else visible[..., None]
     return np.where(mask, pixels, hidden)
