@@ -60,11 +60,25 @@ def pack(architecture: str, network: Network, scales: Sequence[float] = ()) -> d
 def unpack(packed: dict[str, Any]) -> Network:
     """Build the network that `pack` described, with its weights, in evaluation mode."""
     network = build(packed["architecture"], **packed["options"])
+    copy_weights(packed, network)
+    return network.eval()
+
+
+def copy_weights(packed: dict[str, Any], network: Network, name: str = "the checkpoint") -> None:
+    """Load the weights that `pack` took into a network built already.
+
+    Raises
+    ------
+    BigsharpError
+        They are another network's.
+    """
     try:
         network.load_state_dict(packed["state"])
     except RuntimeError:
-        raise BigsharpError("the checkpoint's weights are not those of its network") from None
-    return network.eval()
+        raise BigsharpError(
+            f"{name}: the weights do not fit {type(network).__name__} with {network.options}; "
+            f"they are of {packed['architecture']} with {packed['options']}"
+        ) from None
 
 
 def load(path: str | Path) -> Network:

@@ -95,7 +95,7 @@ class DRCN(Network):
     def combine(self, predictions: Tensor) -> Tensor:
         """The output from the predictions: their weighted mean (equation 6), (N, 1, H, W)."""
         if self.mixture is None:
-            return predictions[0]
+            return super().combine(predictions)
         weights = self.mixture / self.mixture.sum()
         return torch.einsum("p,pnchw->nchw", weights, predictions)
 

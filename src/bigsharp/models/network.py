@@ -50,6 +50,14 @@ class Network(nn.Module, ABC):
     def forward(self, ilr: Tensor) -> Tensor:
         """Restore `ilr`; the output is not clipped."""
 
+    def predictions(self, ilr: Tensor) -> Tensor:
+        """Everything that training supervises, (P, N, 1, H, W): here the output alone."""
+        return self.forward(ilr)[None]
+
+    def combine(self, predictions: Tensor) -> Tensor:
+        """The output, (N, 1, H, W), from what `predictions` gave."""
+        return predictions[0]
+
     def __call__(self, ilr: Tensor) -> Tensor:
         """Run `forward`; here only because `nn.Module` leaves its call untyped."""
         return super().__call__(ilr)

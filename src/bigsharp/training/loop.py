@@ -1,14 +1,13 @@
 """The training loop: recipe in, checkpoints out.
 
-A run is a folder: ``best.pt`` (highest validation PSNR), ``last.pt`` (everything needed to go on)
-and ``log.csv``. Because the sampler's state is in ``last.pt``, a resumed run gives the weights
-that the uninterrupted one would have given.
+A run is a folder: ``best.pt`` (highest validation PSNR), ``last.pt`` (everything needed to go on),
+``log.csv`` and ``tensorboard/``. Nothing but the step, the validations so far and what ``last.pt``
+holds decides how training goes on, so a resumed run gives the weights that the uninterrupted one
+would have given.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import time
 from collections.abc import Callable
@@ -17,23 +16,30 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from torch.nn import functional as F
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
 
 from bigsharp import models
 from bigsharp.errors import BigsharpError
-from bigsharp.files import write_bytes
 from bigsharp.models.network import Network
-from bigsharp.training.patches import PatchSampler, ValidationSet, load_images
+from bigsharp.training import checkpoint, patches
+from bigsharp.training.checkpoint import BEST, LAST
+from bigsharp.training.distributed import Peers
+from bigsharp.training.log import RunLog
+from bigsharp.training.losses import Supervision
+from bigsharp.training.optimizers import make_optimizers
 from bigsharp.training.recipe import Recipe
-
-#: The checkpoints of a run.
-LAST, BEST = "last.pt", "best.pt"
-
-LOSSES: dict[str, Callable[..., torch.Tensor]] = {"l1": F.l1_loss, "mse": F.mse_loss}
+from bigsharp.training.schedules import alpha, rate_factor
+from bigsharp.training.validation import ValidationSet
 
 #: Steps between two looks at the loss; each look makes the device wait for the host.
 REPORT_EVERY = 10
+
+#: A loss beyond this, of luma in [0, 1], is past coming back.
+HOPELESS = 1e3
+
+_AUTOCAST = {"none": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -58,18 +64,6 @@ class Status:
     images_per_second: float
 
 
-def learning_rate(recipe: Recipe, step: int) -> float:
-    """The rate of step `step`, counted from 0."""
-    if step < recipe.warmup:
-        return recipe.lr * (step + 1) / recipe.warmup
-    if recipe.schedule == "cosine":
-        done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-        return recipe.lr * 0.5 * (1 + math.cos(math.pi * done))
-    if recipe.schedule == "step":
-        return recipe.lr * 0.1 ** (step // recipe.step_every)
-    return recipe.lr
-
-
 class Trainer:
     """One run of one recipe.
 
@@ -84,12 +78,25 @@ class Trainer:
         "cpu", "cuda" …
     resume : bool
         Go on from the folder's ``last.pt``.
+    start : str, optional
+        A released model, or a .pt file, whose weights a new run starts from.
+    compiled : bool
+        Run the network through ``torch.compile``.
+    peers : Peers
+        The processes that share the run; each trains on its part of every batch.
+
+    Attributes
+    ----------
+    skipped : list of str
+        The training pictures left out, a line each.
+    stop : bool
+        Set it, from a signal handler say, to end after the current step with a checkpoint.
 
     Raises
     ------
     BigsharpError
-        The image sets are not there; the folder holds a run already, or, with `resume`, none of
-        this recipe.
+        The image sets are not there, or too little of them can be used; the folder holds a run
+        already, or, with `resume`, none of this recipe; `start` is another network.
     """
 
     def __init__(
@@ -100,166 +107,243 @@ class Trainer:
         root: str | Path | None = None,
         device: str = "cpu",
         resume: bool = False,
+        start: str | None = None,
+        compiled: bool = False,
+        peers: Peers | None = None,
     ) -> None:
-        self.recipe, self.folder = recipe, folder
+        self.recipe, self.folder, self.start = recipe, folder, start
         self.device = torch.device(device)
-        self._prepare_folder(resume)
-        training, held_out = load_images(recipe.data, recipe.holdout, recipe.validation_crop, root)
-        self.sampler = PatchSampler(training, recipe.scales, recipe.patch, self.device, recipe.seed)
-        self.validation = [
-            ValidationSet.make(held_out, scale, recipe.validation_crop, self.device)
-            for scale in recipe.scales
-        ]
-        torch.manual_seed(recipe.seed)
-        self.network: Network = models.build(recipe.architecture, **recipe.options)
-        # channels_last: 1.17 times the steps a second on a 2-core CPU (VDSR, 16 patches of 41).
-        self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = make_optimizer(recipe, self.network)
-        self.step = 0
-        #: Set it, from a signal handler say, to end after the current step with a checkpoint.
+        self.peers = peers or Peers()
+        if recipe.batch % self.peers.world:
+            raise BigsharpError(
+                f"recipe {recipe.name}: a batch of {recipe.batch} cannot be shared out evenly "
+                f"among {self.peers.world} processes"
+            )
+        if self.peers.is_first:
+            checkpoint.prepare(folder, resume)
+        self._load_data(root)
+        self._build(compiled)
+        self.step, self.seconds = 0, 0.0
         self.stop = False
         self.log: list[dict[str, Any]] = []
         if resume:
             self._resume()
 
-    def _prepare_folder(self, resume: bool) -> None:
-        """Make the run's folder; an earlier run in it is never written over."""
-        if not resume and (self.folder / LAST).exists():
+    def _load_data(self, root: str | Path | None) -> None:
+        recipe = self.recipe
+        smallest = patches.smallest_side(recipe.patch, recipe.drawn_scales)
+        images, self.skipped = patches.load_images(recipe.data, smallest, root)
+        if not images:
             raise BigsharpError(
-                f"{self.folder}: holds a run already; go on with --resume, "
-                "or name another folder with -o"
+                f"none of the {len(self.skipped)} pictures can be trained on; {self.skipped[0]}"
             )
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BigsharpError(f"{self.folder}: cannot be made ({error.strerror})") from None
+        training, held_out = patches.hold_out(images, recipe.holdout, recipe.validation_crop)
+        self.sampler = patches.PatchSampler(
+            patches.zoom_out(training, recipe.zooms, smallest),
+            recipe.drawn_scales,
+            recipe.patch,
+            self.device,
+            recipe.seed,
+            slice(self.peers.rank, None, self.peers.world),
+        )
+        self.validation = [
+            ValidationSet.make(held_out, scale, recipe.validation_crop, self.device)
+            for scale in recipe.scales
+        ]
+
+    def _build(self, compiled: bool) -> None:
+        """Network, its moving average, loss and optimizers."""
+        recipe = self.recipe
+        torch.manual_seed(recipe.seed)
+        self.network: Network = models.build(recipe.architecture, **recipe.options)
+        if self.start:
+            models.copy_weights(checkpoint.initial_weights(self.start), self.network, self.start)
+        # channels_last: 1.17 times the steps a second on a 2-core CPU (VDSR, 16 patches of 41).
+        self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = moving_average(self.network, recipe.ema) if recipe.ema else None
+        self.optimizers = make_optimizers(recipe, self.network)
+        for group in self._groups():
+            group["initial_lr"] = group["lr"]
+        autocast = recipe.autocast if self.device.type == "cuda" else "none"
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=autocast == "fp16")
+        self.supervision: nn.Module = Supervision(self.network, recipe.loss, _AUTOCAST[autocast])
+        if self.peers.world > 1:
+            self.supervision = DistributedDataParallel(self.supervision)
+        if compiled:
+            self.supervision.compile()
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
+
+    @property
+    def released(self) -> Network:
+        """The network that is validated and saved: the moving average where there is one."""
+        return self.average.module if self.average is not None else self.network  # type: ignore[return-value]
 
     @property
     def psnr(self) -> dict[float, float]:
         """The latest validation, a scale each."""
         return {s: self.log[-1][f"psnr_x{s:g}"] for s in self.recipe.scales} if self.log else {}
 
+    @property
+    def rate(self) -> float:
+        """The learning rate of the coming step."""
+        scores = [mean_psnr(row) for row in self.log]
+        return self.recipe.lr * rate_factor(self.recipe, self.step, scores)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last step is done, or the rate has fallen below its end."""
+        return self.step >= self.recipe.steps or self.rate < self.recipe.lr_end
+
     def train(self, report: Callable[[Status], None] = lambda status: None) -> None:
-        """Train to the recipe's last step, or until `stop` is set.
+        """Train to the recipe's end, or until `stop` is set.
 
         Raises
         ------
         BigsharpError
-            The loss is no longer a finite number; the last checkpoint stays as it was.
+            The loss is no longer a number of use; the last checkpoint stays as it was.
         """
+        self.record = RunLog(self.folder, self.log) if self.peers.is_first else None
+        try:
+            self._train(report)
+        finally:
+            if self.record is not None:
+                self.record.close()
+
+    def _train(self, report: Callable[[Status], None]) -> None:
         recipe = self.recipe
-        began, first = time.monotonic(), self.step
-        while self.step < recipe.steps:
+        first, before = self.step, self.seconds
+        self.began = time.monotonic() - before
+        if self.start and not self.log:
+            self._validate(None)
+        while not (self.finished or self.stop):
             loss = self._one_step()
             done = self.step == recipe.steps
             if self.step % REPORT_EVERY == 0 or done:
                 value = self._checked(loss)
-                rate = recipe.batch * (self.step - first) / (time.monotonic() - began)
-                report(Status(self.step, recipe.steps, value, self.psnr, rate))
+                self.stop = self.peers.any(self.stop)
+                self.seconds = time.monotonic() - self.began
+                speed = recipe.batch * (self.step - first) / (self.seconds - before)
+                report(Status(self.step, recipe.steps, value, self.psnr, speed))
             if self.step % recipe.validate_every == 0 or done:
                 self._validate(self._checked(loss))
-            elif self.stop:
+            elif self.stop and (self.peers.world == 1 or self.step % REPORT_EVERY == 0):
                 self._checked(loss)
                 self.save(LAST)
-            if self.stop:
-                break
 
-    def _one_step(self) -> torch.Tensor:
-        rate = learning_rate(self.recipe, self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+    def _one_step(self) -> Tensor:
+        rate = self.rate
+        for group in self._groups():
+            group["lr"] = group["initial_lr"] * rate / self.recipe.lr
         ilr, hr = self.sampler.batch(self.recipe.batch)
-        ilr = ilr.contiguous(memory_format=torch.channels_last)
-        loss = LOSSES[self.recipe.loss](self.network(ilr), hr)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        weight = torch.full((), alpha(self.recipe, self.step), device=self.device)
+        loss = self.supervision(ilr.contiguous(memory_format=torch.channels_last), hr, weight)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        for optimizer in self.optimizers:
+            self.scaler.unscale_(optimizer)
         if self.recipe.clip and rate > 0:
             nn.utils.clip_grad_value_(self.network.parameters(), self.recipe.clip / rate)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            self.scaler.step(optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
         self.step += 1
         return loss.detach()
 
-    def _checked(self, loss: torch.Tensor) -> float:
-        value = float(loss)
-        if not math.isfinite(value):
+    def _checked(self, loss: Tensor) -> float:
+        value = self.peers.mean(loss)
+        if not value < HOPELESS:
             raise self._diverged()
         return value
 
     def _diverged(self) -> BigsharpError:
+        kept = f"{self.folder} keeps the last checkpoint" if self.log else "no checkpoint yet"
         return BigsharpError(
-            f"training diverged before step {self.step}; lower lr (now {self.recipe.lr:g}) "
-            f"or set clip; {self.folder} keeps the last checkpoint"
+            f"training diverged before step {self.step}; lower lr (now {self.recipe.lr:g}), "
+            f"lengthen warmup or set clip in the recipe; {kept}"
         )
 
-    def _validate(self, loss: float) -> None:
+    def _validate(self, loss: float | None) -> None:
         """Measure every scale on the held-out images, log it, and write the checkpoints.
 
         ``last.pt`` comes last: a run killed before it does this validation again.
         """
-        row: dict[str, Any] = {
-            "step": self.step,
-            "lr": learning_rate(self.recipe, self.step - 1),
-            "loss": loss,
-        }
-        self.network.eval()
-        with torch.inference_mode():
-            for held_out in self.validation:
-                restored = torch.cat([self.network(x) for x in torch.split(held_out.ilr, 4)])
-                row[f"psnr_x{held_out.scale:g}"] = held_out.psnr(restored)
-        self.network.train()
+        self.seconds = time.monotonic() - self.began
+        row, pictures = self.peers.share(self._measure(loss) if self.peers.is_first else None)
         if math.isnan(mean_psnr(row)):
             raise self._diverged()
         best = max((mean_psnr(entry) for entry in self.log), default=-math.inf)
-        self.log.append(row)
+        if self.record is None:
+            self.log.append(row)
+            return
+        self.record.add(row, pictures)
         if mean_psnr(row) > best:
             self.save(BEST)
-        self._write_log()
         self.save(LAST)
 
-    def _write_log(self) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.log[0])
-        writer.writeheader()
-        writer.writerows(self.log)
-        write_bytes(self.folder / "log.csv", text.getvalue().encode())
+    def _measure(self, loss: float | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """One row of the log, and the first held-out image at every scale: ILR, output, HR."""
+        row: dict[str, Any] = {"step": self.step, "seconds": round(self.seconds, 1)}
+        row |= {"lr": self.rate, "loss": loss}
+        pictures = {}
+        self.released.eval()
+        for held_out in self.validation:
+            restored = held_out.restore(self.released)
+            row[f"psnr_x{held_out.scale:g}"] = held_out.psnr(restored)
+            shown = (held_out.ilr[0], restored[0].clip(0, 1), held_out.hr[0])
+            pictures[f"x{held_out.scale:g}"] = torch.cat(shown, dim=2).cpu()
+        self.released.train()
+        return row, pictures
 
     def save(self, name: str) -> None:
         """Write a checkpoint, whole or not at all; never one that has diverged."""
+        if not self.peers.is_first:
+            return
         if not all(bool(p.isfinite().all()) for p in self.network.parameters()):
             raise self._diverged()
-        recipe = self.recipe
-        content = models.pack(recipe.architecture, self.network, recipe.scales) | {
-            "recipe": recipe.as_dict(),
+        run = {
             "step": self.step,
-            "optimizer": self.optimizer.state_dict(),
+            "seconds": self.seconds,
+            "start": self.start,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else None,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "scaler": self.scaler.state_dict(),
             "sampler": self.sampler.generator.get_state(),
             "device": self.device.type,
             "images": self.sampler.digest,
             "log": self.log,
         }
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        write_bytes(self.folder / name, buffer.getvalue())
+        checkpoint.write(self.folder / name, self.released, self.recipe, run)
 
     def _resume(self) -> None:
         """Go on from ``last.pt``."""
-        path = self.folder / LAST
-        content = models.read_checkpoint(path)
-        if content.get("recipe") != self.recipe.as_dict():
-            raise BigsharpError(
-                f"{path}: written under other settings than recipe {self.recipe.name}; "
-                "resume with the same recipe and steps, or train into another folder"
-            )
-        for key, now in (("device", self.device.type), ("images", self.sampler.digest)):
-            if content.get(key) != now:
-                raise BigsharpError(
-                    f"{path}: the {key} trained on then and now differ, so the run cannot go on as "
-                    "it would have; train into another folder"
-                )
-        self.network.load_state_dict(content["state"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.sampler.generator.set_state(content["sampler"])
-        self.step, self.log = content["step"], content["log"]
+        same = {"device": self.device.type, "images": self.sampler.digest}
+        run = checkpoint.read(self.folder / LAST, self.recipe, **same)
+        self.network.load_state_dict(run["network"])
+        if self.average is not None:
+            self.average.load_state_dict(run["average"])
+        for optimizer, state in zip(self.optimizers, run["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        self.scaler.load_state_dict(run["scaler"])
+        self.sampler.generator.set_state(run["sampler"])
+        self.step, self.seconds, self.start = run["step"], run["seconds"], run["start"]
+        self.log = run["log"]
+
+
+def moving_average(network: Network, decay: float) -> AveragedModel:
+    """The exponential moving average of the weights; early on it forgets faster than `decay`."""
+
+    def update(averaged: Any, current: Any, count: Any) -> None:
+        keep = torch.clamp((1 + count) / (10 + count), max=decay)
+        for mean, value in zip(averaged, current, strict=True):
+            mean.lerp_(value, 1 - keep)
+
+    return AveragedModel(network, multi_avg_fn=update)
 
 
 def choose_device(name: str) -> str:
@@ -282,15 +366,3 @@ def mean_psnr(row: dict[str, Any]) -> float:
     """Mean over the scales of one row of the log."""
     values = [value for key, value in row.items() if key.startswith("psnr_")]
     return sum(values) / len(values)
-
-
-def make_optimizer(recipe: Recipe, network: Network) -> torch.optim.Optimizer:
-    """The recipe's optimizer over all of the network's parameters."""
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            network.parameters(),
-            lr=recipe.lr,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-        )
-    return torch.optim.AdamW(network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)

@@ -8,10 +8,26 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from bigsharp.data import SETS
 from bigsharp.errors import BigsharpError
+
+_CHOICES = {
+    "loss": ("l1", "mse", "charbonnier"),
+    "optimizer": ("muon", "adam", "sgd"),
+    "schedule": ("cosine", "step", "plateau", "constant"),
+    "autocast": ("none", "bf16", "fp16"),
+}
+_AT_LEAST_1 = (
+    "holdout", "patch", "batch", "steps", "patience", "validate_every", "validation_crop",
+)  # fmt: skip
+_AT_LEAST_0 = (
+    "lr", "lr_adam", "lr_end", "momentum", "weight_decay", "clip", "warmup", "alpha_steps", "ema",
+)  # fmt: skip
+
+#: Between two scales of a range. A finer one would only hold more matrices.
+_SCALE_STEP = 0.05
 
 
 @dataclass(frozen=True)
@@ -29,24 +45,42 @@ class Recipe:
         Image sets by name, or folders.
     holdout : int
         Images taken out of `data` for validation.
+    zooms : list of float
+        Sizes, at most 1, at which each image is trained on.
     scales : list of float
-        Each patch is degraded at one of them, drawn evenly; any real number > 1.
+        Validated on, and trained on: each patch is degraded at one of them, drawn evenly; any real
+        number > 1.
+    scale_range : list of float
+        [lowest, highest]: train on this range instead, in steps of about 0.05.
     patch, batch, steps : int
         Side of a patch in HR pixels, patches a step, steps in all.
-    loss : {"l1", "mse"}
-    optimizer : {"adam", "sgd"}
+    loss : {"l1", "mse", "charbonnier"}
+    alpha_steps : int
+        DRCN: steps over which α, the weight of the recursions' own losses, falls from 1 to 0.
+    optimizer : {"muon", "adam", "sgd"}
     lr : float
         The highest learning rate.
+    lr_adam : float
+        Under "muon", that of the parameters left to Adam.
     momentum, weight_decay : float
-        `momentum` is SGD's.
+        `momentum` is Muon's and SGD's. `weight_decay` is decoupled but under "sgd", and does not
+        touch what Muon trains.
     warmup : int
         Steps over which the rate first rises from 0 to `lr`.
-    schedule : {"cosine", "step", "constant"}
-        "cosine" falls to 0 at the last step; "step" divides by 10 at every `step_every`.
-    step_every : int
-        Steps between two divisions under "step".
+    schedule : {"cosine", "step", "plateau", "constant"}
+        "cosine" falls to 0 at the last step; "step" divides by 10 at every `step_every`; "plateau"
+        divides by 10 when `patience` validations in a row brought no better PSNR.
+    step_every, patience : int
+    lr_end : float
+        Under "plateau", training ends when the rate falls below it.
     clip : float
         θ: each gradient component is clipped to ±θ / learning rate (VDSR, section 3.2); 0: never.
+    ema : float
+        Decay of the exponential moving average of the weights, which is what is validated and
+        released; 0: none.
+    autocast : {"none", "bf16", "fp16"}
+        Number type of the convolutions on a GPU. A CPU trains in float32: without matrix units for
+        bf16 that type was 4 times slower.
     validate_every : int
         Steps between validations, each of which writes a checkpoint.
     validation_crop : int
@@ -59,55 +93,87 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)
     data: tuple[str, ...] = ("T91", "BSDS200")
     holdout: int = 16
+    zooms: tuple[float, ...] = (1.0,)
     scales: tuple[float, ...] = (2, 3, 4)
+    scale_range: tuple[float, ...] = ()
     patch: int = 41
     batch: int = 64
     steps: int = 10_000
     loss: str = "l1"
+    alpha_steps: int = 0
     optimizer: str = "adam"
     lr: float = 1e-3
+    lr_adam: float = 5e-4
     momentum: float = 0.9
     weight_decay: float = 0.0
     warmup: int = 0
     schedule: str = "cosine"
     step_every: int = 0
+    patience: int = 5
+    lr_end: float = 0.0
     clip: float = 0.0
+    ema: float = 0.0
+    autocast: str = "none"
     validate_every: int = 500
     validation_crop: int = 96
     seed: int = 0
 
     def __post_init__(self) -> None:
-        choices = {
-            "loss": ("l1", "mse"),
-            "optimizer": ("adam", "sgd"),
-            "schedule": ("cosine", "step", "constant"),
-        }
-        for key, known in choices.items():
+        for key, known in _CHOICES.items():
             if getattr(self, key) not in known:
-                raise BigsharpError(
-                    f"recipe {self.name}: {key} is {getattr(self, key)!r}, not one of "
-                    + ", ".join(known)
-                )
-        for key in ("holdout", "patch", "batch", "steps", "validate_every", "validation_crop"):
+                self._refuse(f"{key} is {getattr(self, key)!r}, not one of {', '.join(known)}")
+        for key in _AT_LEAST_1:
             if getattr(self, key) < 1:
-                raise BigsharpError(f"recipe {self.name}: {key} must be at least 1")
-        if not self.scales or not all(_is_number(s) and 1 < s < math.inf for s in self.scales):
-            raise BigsharpError(f"recipe {self.name}: scales must be numbers above 1")
-        for key in ("lr", "momentum", "weight_decay", "clip", "warmup"):
+                self._refuse(f"{key} must be at least 1")
+        for key in _AT_LEAST_0:
             if not 0 <= getattr(self, key) < math.inf:
-                raise BigsharpError(f"recipe {self.name}: {key} must be a number of at least 0")
+                self._refuse(f"{key} must be a number of at least 0")
+        if not self.ema < 1:
+            self._refuse("ema must be below 1")
+        if not self.scales or not all(_is_number(s) and 1 < s < math.inf for s in self.scales):
+            self._refuse("scales must be numbers above 1")
+        if self.scale_range:
+            low, high = self._pair("scale_range")
+            if not 1 < low < high < math.inf:
+                self._refuse("scale_range must be two numbers above 1, the lower first")
+        if not self.zooms or not all(_is_number(z) and 0 < z <= 1 for z in self.zooms):
+            self._refuse("zooms must be numbers above 0 and at most 1")
         smallest = math.ceil(4 * max(self.scales))
         if self.validation_crop < smallest:
-            raise BigsharpError(f"recipe {self.name}: validation_crop must be at least {smallest}")
-        if not self.data or not all(isinstance(name, str) for name in self.data):
-            raise BigsharpError(f"recipe {self.name}: data must name image sets or folders")
+            self._refuse(f"validation_crop must be at least {smallest}")
         if self.schedule == "step" and self.step_every < 1:
-            raise BigsharpError(f"recipe {self.name}: schedule 'step' needs step_every ≥ 1")
+            self._refuse("schedule 'step' needs step_every ≥ 1")
+        self._check_data()
+
+    def _check_data(self) -> None:
+        if not self.data or not all(isinstance(name, str) for name in self.data):
+            self._refuse("data must name image sets or folders")
         for name in (Path(entry).resolve().name for entry in self.data):
             if name in SETS and SETS[name].use == "test":
-                raise BigsharpError(
-                    f"recipe {self.name}: {name} is a test set; nothing is trained on it"
-                )
+                self._refuse(f"{name} is a test set; nothing is trained on it")
+
+    def _pair(self, key: str) -> tuple[float, float]:
+        values = getattr(self, key)
+        if len(values) != 2 or not all(map(_is_number, values)):
+            self._refuse(f"{key} must be two numbers")
+        return values[0], values[1]
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise BigsharpError(f"recipe {self.name}: {why}")
+
+    @property
+    def drawn_scales(self) -> tuple[float, ...]:
+        """The scales that patches are degraded at, each as often as any other."""
+        if not self.scale_range:
+            return self.scales
+        low, high = self.scale_range
+        count = max(1, round((high - low) / _SCALE_STEP))
+        return tuple(low + (high - low) * k / count for k in range(count + 1))
+
+    @property
+    def trained_scales(self) -> tuple[float, ...]:
+        """What a checkpoint says of its scales: those drawn, or the ends of their range."""
+        return self.scale_range or self.scales
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain values, fit for a checkpoint or a card."""

@@ -1,0 +1,57 @@
+"""What is minimised: the difference of the output, and of every supervised prediction, from HR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from bigsharp.models.network import Network
+
+
+def charbonnier(difference: Tensor) -> Tensor:
+    """Smooth L1, √(d² + ε²) with ε = 0.001 (Lai et al., LapSRN, 2017)."""
+    return (difference.square() + 1e-6).sqrt().mean()
+
+
+LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
+    "l1": lambda difference: difference.abs().mean(),
+    "mse": lambda difference: difference.square().mean(),
+    "charbonnier": charbonnier,
+}
+
+
+class Supervision(nn.Module):
+    """A network and its loss as one module, so that it can be compiled or spread over processes.
+
+    Parameters
+    ----------
+    network : Network
+    loss : str
+        A key of `LOSSES`.
+    autocast : torch.dtype
+        The convolutions' type; float32 leaves everything as it is.
+
+    References
+    ----------
+    Kim et al., DRCN, CVPR 2016, equations 7 and 8: α · (mean over the recursions' losses) +
+    (1 − α) · (the output's loss). The weight decay of equation 8 is the optimizer's.
+    """
+
+    def __init__(self, network: Network, loss: str, autocast: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = LOSSES[loss]
+        self.autocast = autocast
+
+    def forward(self, ilr: Tensor, hr: Tensor, alpha: Tensor) -> Tensor:
+        """The loss, a scalar, for ILR and HR patches (N, 1, H, W)."""
+        mixed = self.autocast != torch.float32
+        with torch.autocast(ilr.device.type, self.autocast, enabled=mixed):
+            predictions = self.network.predictions(ilr)  # (P, N, 1, H, W)
+            output = self.network.combine(predictions)
+        loss = self.loss(output - hr)
+        if len(predictions) == 1:
+            return loss
+        return alpha * self.loss(predictions - hr) + (1 - alpha) * loss
