@@ -9,11 +9,11 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -24,7 +24,7 @@ from bigsharp.errors import BigsharpError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from bigsharp.training.loop import Trainer
+    from bigsharp.training.loop import Status, Trainer
 
 app = typer.Typer(
     name="bigsharp",
@@ -209,43 +209,78 @@ def train(
         Path | None,
         typer.Option("--output", "-o", help="Folder of the run [default: runs/RECIPE]."),
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Train on these image sets or folders, separated by commas."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Start from a released model's weights, or a .pt file's."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Use torch.compile; it pays on long GPU runs.")
+    ] = False,
     root: Root = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train a network on image sets."""
+    """Train a network on image sets, on several GPUs through `torchrun -m bigsharp`."""
     from bigsharp.models import require_torch
 
     require_torch()
-    from bigsharp.training.loop import Status, Trainer, choose_device
+    from bigsharp.training.distributed import peers
+    from bigsharp.training.loop import Trainer, choose_device
     from bigsharp.training.recipe import load_recipe
 
-    settings = load_recipe(recipe)
-    if steps is not None:
-        settings = replace(settings, steps=steps)
+    if start and resume:
+        raise BigsharpError("--from begins a new run and --resume goes on with one; give either")
+    given: dict[str, Any] = {"data": data and tuple(_words(data)), "steps": steps, "lr": lr}
+    settings = replace(load_recipe(recipe), **{k: v for k, v in given.items() if v is not None})
     folder = output or Path("runs") / settings.name
-    trainer = Trainer(settings, folder, root=root, device=choose_device(device), resume=resume)
-    with _progress_bar(quiet, "{task.fields[report]}") as bar:
-        task = bar.add_task("training", total=settings.steps, report="")
-
-        def show(status: Status) -> None:
-            psnr = " ".join(f"x{scale:g} {value:.2f}" for scale, value in status.psnr.items())
-            bar.update(
-                task,
-                completed=status.step,
-                report=f"loss {status.loss:.5f}  validation {psnr or '-'} dB  "
-                f"{status.images_per_second:.0f} images/s",
-            )
-
-        with _stopping(trainer):
-            trainer.train(show)
-    if trainer.step < settings.steps:
+    chosen = choose_device(device)
+    with peers(chosen) as processes:
+        quiet = quiet or not processes.is_first
+        trainer = Trainer(
+            settings,
+            folder,
+            root=root,
+            device=chosen,
+            resume=resume,
+            start=start,
+            compiled=compiled,
+            peers=processes,
+        )
+        if trainer.skipped and processes.is_first:
+            for line in trainer.skipped:
+                print(f"bigsharp: skipped {line}", file=sys.stderr)
+            print(f"bigsharp: skipped {len(trainer.skipped)} pictures", file=sys.stderr)
+        with _stopping(trainer), _training_report(trainer, quiet) as report:
+            trainer.train(report)
+    if not trainer.finished:
         print(f"bigsharp: stopped at step {trainer.step}; --resume goes on", file=sys.stderr)
         raise typer.Exit(130)
     if not quiet:
         print(f"{folder / 'best.pt'}")
+
+
+@contextmanager
+def _training_report(trainer: Trainer, quiet: bool) -> Iterator[Callable[[Status], None]]:
+    """A progress bar, or, where standard error is no terminal, one line a validation."""
+    steps, every = trainer.recipe.steps, trainer.recipe.validate_every
+
+    def line(status: Status) -> None:
+        if not quiet and (status.step % every == 0 or status.step == steps):
+            print(f"step {status.step}/{steps}  {status}", file=sys.stderr, flush=True)
+
+    if not sys.stderr.isatty():
+        yield line
+        return
+    with _progress_bar(quiet, "{task.fields[report]}") as bar:
+        task = bar.add_task("training", total=steps, report="")
+        yield lambda status: bar.update(task, completed=status.step, report=str(status))
 
 
 @app.command()

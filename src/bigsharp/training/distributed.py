@@ -45,6 +45,17 @@ class Peers:
             distributed.all_reduce(value)
         return float(value) / self.world
 
+    def average(self, gradients: list[Tensor]) -> None:
+        """Replace gradients by their means over the processes, all in one message."""
+        if self.world == 1:
+            return
+        message = torch.cat([gradient.flatten() for gradient in gradients])
+        distributed.all_reduce(message)
+        message /= self.world
+        sizes = [gradient.numel() for gradient in gradients]
+        for gradient, mean in zip(gradients, torch.split(message, sizes), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
     def any(self, flag: bool) -> bool:
         """Whether the flag is set in some process."""
         if self.world == 1:

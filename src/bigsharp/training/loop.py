@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 from bigsharp import models
@@ -62,6 +61,13 @@ class Status:
     loss: float
     psnr: dict[float, float]
     images_per_second: float
+
+    def __str__(self) -> str:
+        psnr = " ".join(f"x{scale:g} {value:.2f}" for scale, value in self.psnr.items())
+        return (
+            f"loss {self.loss:.5f}  validation {psnr or '-'} dB  "
+            f"{self.images_per_second:.0f} images/s"
+        )
 
 
 class Trainer:
@@ -125,6 +131,7 @@ class Trainer:
         self._build(compiled)
         self.step, self.seconds = 0, 0.0
         self.stop = False
+        self.record: RunLog | None = None
         self.log: list[dict[str, Any]] = []
         if resume:
             self._resume()
@@ -167,8 +174,6 @@ class Trainer:
         autocast = recipe.autocast if self.device.type == "cuda" else "none"
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=autocast == "fp16")
         self.supervision: nn.Module = Supervision(self.network, recipe.loss, _AUTOCAST[autocast])
-        if self.peers.world > 1:
-            self.supervision = DistributedDataParallel(self.supervision)
         if compiled:
             self.supervision.compile()
 
@@ -220,17 +225,18 @@ class Trainer:
         while not (self.finished or self.stop):
             loss = self._one_step()
             done = self.step == recipe.steps
-            if self.step % REPORT_EVERY == 0 or done:
-                value = self._checked(loss)
+            looked = self.step % REPORT_EVERY == 0 or done
+            if looked or self.peers.world == 1:
                 self.stop = self.peers.any(self.stop)
-                self.seconds = time.monotonic() - self.began
-                speed = recipe.batch * (self.step - first) / (self.seconds - before)
-                report(Status(self.step, recipe.steps, value, self.psnr, speed))
             if self.step % recipe.validate_every == 0 or done:
                 self._validate(self._checked(loss))
-            elif self.stop and (self.peers.world == 1 or self.step % REPORT_EVERY == 0):
+            elif self.stop:
                 self._checked(loss)
                 self.save(LAST)
+            if looked:
+                self.seconds = time.monotonic() - self.began
+                speed = recipe.batch * (self.step - first) / (self.seconds - before)
+                report(Status(self.step, recipe.steps, self._checked(loss), self.psnr, speed))
 
     def _one_step(self) -> Tensor:
         rate = self.rate
@@ -242,6 +248,7 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
+        self.peers.average([p.grad for p in self.network.parameters() if p.grad is not None])
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
         if self.recipe.clip and rate > 0:

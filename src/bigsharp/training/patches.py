@@ -69,7 +69,7 @@ def load_images(
 
 
 def hold_out(images: Sequence[Array], count: int, smallest: int) -> tuple[list[Array], list[Array]]:
-    """Part images into those to train on and `count` to validate on.
+    """Part images into those to train on and `count` to validate on, of a few a fifth.
 
     The held-out ones are spread evenly over the images whose sides are at least `smallest`; the
     same list always gives the same ones.
@@ -77,15 +77,15 @@ def hold_out(images: Sequence[Array], count: int, smallest: int) -> tuple[list[A
     Raises
     ------
     BigsharpError
-        Too few images are that large, or none would be left to train on.
+        No image is that large, or none would be left to train on.
     """
     large = [i for i, image in enumerate(images) if min(image.shape) >= smallest]
-    if len(large) < count or len(images) == count:
+    if not large or len(images) == 1:
         raise BigsharpError(
             f"{len(large)} of {len(images)} training images are {smallest} pixels or more on both "
-            f"sides; too few to hold out {count} for validation and train on the rest: add images, "
-            "or lower holdout or validation_crop in the recipe"
+            "sides; training needs one such to validate on, and another image"
         )
+    count = min(count, max(1, len(large) // 5))
     chosen = {large[(2 * k + 1) * len(large) // (2 * count)] for k in range(count)}
     training = [image for i, image in enumerate(images) if i not in chosen]
     return training, [images[i] for i in sorted(chosen)]
