@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +34,12 @@ def image_sets() -> Path:
 
 @pytest.fixture(scope="session")
 def command() -> Run:
-    """Run the command line in a process of its own."""
+    """Run the command line in a process of its own, or in those that `launcher` starts."""
 
-    def run(*words: object, **options: object) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", "bigsharp", *map(str, words)]
+    def run(
+        *words: object, launcher: Sequence[str] = (), **options: object
+    ) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, *launcher, "-m", "bigsharp", *map(str, words)]
         return subprocess.run(line, capture_output=True, text=True, timeout=240, **options)  # type: ignore[call-overload]
 
     return run

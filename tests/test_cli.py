@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import bigsharp
-from bigsharp import cli
+from bigsharp import cli, models
 
 
 class Outcome:
@@ -332,11 +332,40 @@ def test_train_and_use_the_checkpoint(call, recipe: Path, tmp_path: Path, photo:
     run = tmp_path / "run"
     done = call("train", recipe, "-o", run, "--steps", 40, "--device", "cpu")
     assert (done.status, done.out) == (0, f"{run / 'best.pt'}\n")
-    assert sorted(p.name for p in run.iterdir()) == ["best.pt", "last.pt", "log.csv"]
+    assert {"best.pt", "last.pt", "log.csv"} <= {p.name for p in run.iterdir()}
     again = call("train", recipe, "-o", run, "--steps", 40, "--device", "cpu")
     assert_one_line(again, "holds a run already", "--resume")
     used = call("upscale", photo, "-m", run / "best.pt", "-o", tmp_path / "b.png")
     assert used.status == 0
+
+
+def test_anybody_s_pictures_and_any_scale(
+    call, recipe: Path, gallery: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = shutil.copytree(gallery, tmp_path / "mine")
+    (mine / "broken.jpg").write_bytes(b"not a picture")
+    Image.new("L", (9, 9)).save(mine / "tiny.png")
+    done = call("train", recipe, "--data", mine, "--scale", 2.5, "--steps", 4, "--lr", 1e-4)
+    best = Path("runs/tiny-x2.5/best.pt")
+    assert (done.status, done.out) == (0, f"{best}\n")
+    assert "bigsharp: skipped mine/broken.jpg" in done.err.replace(f"{tmp_path}/", "")
+    assert "tiny.png: 9×9, smaller than a patch needs" in done.err
+    assert "bigsharp: skipped 2 pictures" in done.err
+    assert "step 4/4" in done.err
+    content = models.read_checkpoint(best)
+    assert (content["scales"], content["recipe"]["data"]) == ([2.5], (str(mine),))
+    assert content["recipe"]["lr_adam"] == pytest.approx(5e-5)
+
+    tuned = call("train", recipe, "--data", mine, "--from", best, "-o", "tuned", "--steps", 4)
+    assert tuned.status == 0
+    assert Path("tuned/log.csv").read_text().splitlines()[1].startswith("0,")
+    for picture in gallery.glob("*.png"):
+        Image.new("L", (9, 9)).save(picture)
+    none = call("train", recipe, "--data", gallery, "-o", "none")
+    assert_one_line(none, "none of the 3 pictures can be trained on", "0.png: 9×9, smaller")
+    both = call("train", recipe, "--from", best, "-o", "tuned", "--resume")
+    assert_one_line(both, "give either")
 
 
 def test_train_stops_politely_and_goes_on(recipe: Path, tmp_path: Path, command) -> None:
@@ -365,6 +394,13 @@ def test_train_stops_politely_and_goes_on(recipe: Path, tmp_path: Path, command)
         (["tiny.toml", "--resume"], ["last.pt", "no such file"]),
         (["tiny.toml", "-o", "photo.png"], ["photo.png"]),
         (["vdsr-paper", "--root", "."], ["T91 is not there"]),
+        (["tiny.toml", "--data", "nowhere"], ["nowhere: neither a known image set nor a folder"]),
+        (["tiny.toml", "--data", "."], ["1 of 1 training images", "and another image"]),
+        (["tiny.toml", "--data", "Set5"], ["Set5 is a test set"]),
+        (["tiny.toml", "--from", "vdsr"], ["vdsr: the weights do not fit VDSR with", "'depth': 3"]),
+        (["tiny.toml", "--from", "none.pt"], ["none.pt: no such file"]),
+        (["tiny.toml", "--scale", "two"], ["--scale", "not a list of numbers"]),
+        (["tiny.toml", "--lr", "0"], ["lr must be a number above 0"]),
     ],
 )
 def test_what_cannot_be_trained(
@@ -378,7 +414,7 @@ def test_a_missing_extra_is_named(call, photo: Path, checkpoint: Path, monkeypat
     monkeypatch.setitem(sys.modules, "torch", None)
     checkpoint = shutil.copy(checkpoint, photo.parent / "fresh.pt")
     for line in (
-        ["train", "vdsr-cpu"],
+        ["train", "vdsr"],
         ["upscale", photo, "-m", checkpoint],
         ["export", "a", "-o", "b"],
     ):

@@ -1,20 +1,19 @@
 import csv
+import errno
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from bigsharp import models, protocol
+from bigsharp import models
 from bigsharp.errors import BigsharpError
-from bigsharp.resize import imresize
-from bigsharp.training.loop import Status, Trainer, learning_rate
-from bigsharp.training.patches import PatchSampler, ValidationSet, load_images
-from bigsharp.training.recipe import Recipe, from_dict, load_recipe, shipped
-
-CPU = torch.device("cpu")
+from bigsharp.training import log
+from bigsharp.training.loop import Status, Trainer, moving_average
+from bigsharp.training.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -50,77 +49,8 @@ def recipe(photos: Path) -> Recipe:
     )
 
 
-def eight_ways(image: np.ndarray) -> list[np.ndarray]:
-    turned = [np.rot90(image, k) for k in range(4)]
-    return turned + [view.T for view in turned]
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4, 2.5, 3.7])
-def test_a_patch_is_what_the_whole_image_s_ilr_shows_there(scale: float) -> None:
-    probe = PatchSampler([np.zeros((9, 9), np.uint8)], [scale], 16, CPU, 0)
-    image = np.random.default_rng(0).integers(0, 256, (probe.side, probe.side), dtype=np.uint8)
-    sampler = PatchSampler([image], [scale], 16, CPU, 0)
-    ilr, hr = sampler.batch(12)
-    assert ilr.shape == hr.shape == (12, 1, 16, 16)
-    starts = range(sampler.margin, sampler.margin + sampler.phases)
-    seen = set()
-    for got_ilr, got_hr in zip(ilr[:, 0].numpy(), hr[:, 0].numpy(), strict=True):
-        found = 0
-        for way, view in enumerate(eight_ways(image / 255)):
-            small = imresize(view, 1 / scale)
-            large = imresize(small, scale)
-            for top in starts:
-                for left in starts:
-                    part = (slice(top, top + 16), slice(left, left + 16))
-                    if np.allclose(view[part], got_hr, atol=1e-6):
-                        found += 1
-                        seen.add((way, top, left))
-                        assert got_ilr == pytest.approx(large[part], abs=1e-5)
-        assert found == 1
-    assert len({way for way, _, _ in seen}) >= 4
-    assert len({(top, left) for _, top, left in seen}) >= 3
-
-
-def test_patches_come_from_every_image_at_every_scale() -> None:
-    images = [np.full((90 + 10 * k, 80), 40 * k, np.uint8) for k in range(5)]
-    _, hr = PatchSampler(images, [2, 4], 20, CPU, 3).batch(400)
-    values = (hr[:, 0, 0, 0] * 255).round().int().tolist()
-    counts = [values.count(40 * k) for k in range(5)]
-    assert min(counts) > 40
-    noise = np.random.default_rng(0).integers(0, 256, (90, 90), dtype=np.uint8)
-    ilr, _ = PatchSampler([noise], [2, 4], 20, CPU, 3).batch(100)
-    spread = ilr.std(dim=(1, 2, 3))
-    assert 20 < int((spread > spread.mean()).sum()) < 80
-
-
-def test_the_seed_decides_the_patches() -> None:
-    image = np.random.default_rng(0).integers(0, 256, (90, 90), dtype=np.uint8)
-    first, same, other = (PatchSampler([image], [2], 8, CPU, s).batch(3)[1] for s in (1, 1, 2))
-    assert torch.equal(first, same)
-    assert not torch.equal(first, other)
-
-
-def test_held_out_images_are_never_trained_on(photos: Path) -> None:
-    training, held_out = load_images([str(photos)], 3, 36)
-    assert (len(training), len(held_out)) == (9, 3)
-    for image in held_out:
-        assert not any(np.array_equal(image, other) for other in training)
-    with pytest.raises(BigsharpError, match="too few to hold out 3"):
-        load_images([str(photos)], 3, 500)
-
-
-def test_validation_is_the_published_protocol(photos: Path) -> None:
-    _, (image, *_) = load_images([str(photos)], 1, 36)
-    held_out = ValidationSet.make([image], 3, 36, CPU)
-    assert held_out.hr.shape == (1, 1, 36, 36)
-    hr = image[18:54, 22:58].astype(float)
-    ilr = imresize(imresize(hr, 1 / 3), 3)
-    expected = protocol.score(ilr, hr, 3).psnr
-    assert held_out.psnr(held_out.ilr) == pytest.approx(expected, abs=1e-3)
-
-
 def test_training_beats_bicubic_on_images_it_never_saw(recipe: Recipe, tmp_path: Path) -> None:
-    recipe = replace(recipe, steps=800, validate_every=400, batch=16, loss="mse", lr=5e-3)
+    recipe = replace(recipe, steps=800, validate_every=400, batch=16, optimizer="muon", lr=0.03)
     trainer = Trainer(recipe, tmp_path)
     bicubic = {held_out.scale: held_out.psnr(held_out.ilr) for held_out in trainer.validation}
     trainer.train()
@@ -140,11 +70,29 @@ def weights(trainer: Trainer) -> list[torch.Tensor]:
     return list(trainer.network.state_dict().values())
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def untimed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+VARIANTS = {
+    "adam": {"optimizer": "adam", "lr": 0.01, "clip": 0.001},
+    "sgd": {"optimizer": "sgd", "lr": 0.01, "clip": 0.001},
+    "muon": {"optimizer": "muon", "lr": 0.01, "ema": 0.9, "scale_range": (1.5, 3.5)},
+    "plateau": {"schedule": "plateau", "patience": 1, "lr": 0.03, "loss": "charbonnier"},
+    "drcn": {
+        "architecture": "drcn",
+        "options": {"recursions": 3, "filters": 4},
+        "optimizer": "muon",
+        "alpha_steps": 25,
+    },
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(
-    recipe: Recipe, tmp_path: Path, optimizer: str
+    recipe: Recipe, tmp_path: Path, variant: str
 ) -> None:
-    recipe = replace(recipe, optimizer=optimizer, lr=0.01, clip=0.001)
+    recipe = replace(recipe, **VARIANTS[variant])
     whole = Trainer(recipe, tmp_path / "whole")
     whole.train()
 
@@ -161,7 +109,9 @@ def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(
     assert resumed.step == 12
     resumed.train()
     assert all(map(torch.equal, weights(whole), weights(resumed)))
-    assert resumed.log == whole.log
+    for one, other in zip(whole.released.parameters(), resumed.released.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert untimed(resumed.log) == untimed(whole.log)
 
     stopped = Trainer(recipe, tmp_path / "stopped")
     stopped.train(lambda status: setattr(stopped, "stop", status.step == 20))
@@ -170,6 +120,147 @@ def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(
     assert resumed.step == 20
     resumed.train()
     assert all(map(torch.equal, weights(whole), weights(resumed)))
+
+
+def test_plateaus_lower_the_rate_until_training_ends(recipe: Recipe, tmp_path: Path) -> None:
+    recipe = replace(
+        recipe, schedule="plateau", patience=1, lr_end=1e-5, validate_every=2, steps=10**6, lr=1e-2
+    )
+    trainer = Trainer(recipe, tmp_path)
+    trainer.train()
+    rates = [row["lr"] for row in trainer.log]
+    assert rates[0] == 1e-2
+    assert rates == sorted(rates, reverse=True)
+    assert trainer.rate < 1e-5
+    assert trainer.finished
+    assert trainer.step < 10**6
+
+
+def test_what_is_saved_is_the_moving_average(recipe: Recipe, tmp_path: Path) -> None:
+    trainer = Trainer(replace(recipe, ema=0.99, optimizer="muon", lr=0.02), tmp_path)
+    trainer.train()
+    saved = models.load(tmp_path / "last.pt")
+    for mean, kept, now in zip(
+        trainer.released.parameters(), saved.parameters(), trainer.network.parameters(), strict=True
+    ):
+        assert torch.equal(mean, kept)
+        assert not torch.equal(kept, now)
+
+
+def test_the_moving_average_starts_short_and_grows_to_its_decay() -> None:
+    network = models.build("vdsr", depth=2, features=2)
+    average = moving_average(network, 0.5)
+    expected = 0.0
+    for count in range(12):
+        for parameter in network.parameters():
+            torch.nn.init.constant_(parameter, count)
+        average.update_parameters(network)
+        keep = min(0.5, (1 + count) / (10 + count)) if count else 0.0
+        expected = keep * expected + (1 - keep) * count
+        assert float(next(average.parameters()).detach().flatten()[0]) == pytest.approx(expected)
+
+
+def test_a_run_starts_from_given_weights_and_never_ends_below_them(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    first = Trainer(recipe, tmp_path / "first")
+    first.train()
+    start = str(tmp_path / "first/best.pt")
+    tuned = Trainer(replace(recipe, steps=12, lr=1e-5), tmp_path / "tuned", start=start)
+    for one, other in zip(first.network.parameters(), tuned.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+    tuned.train()
+    assert tuned.log[0]["step"] == 0
+    assert tuned.log[0]["psnr_x2"] == first.log[-1]["psnr_x2"]
+    best = models.read_checkpoint(tmp_path / "tuned/best.pt")["log"][-1]
+    assert best["psnr_x2"] + best["psnr_x3"] == max(r["psnr_x2"] + r["psnr_x3"] for r in tuned.log)
+    resumed = Trainer(replace(recipe, steps=12, lr=1e-5), tmp_path / "tuned", resume=True)
+    assert resumed.start == start
+    with pytest.raises(BigsharpError, match="the weights do not fit VDSR"):
+        Trainer(replace(recipe, options={"depth": 4}), tmp_path / "other", start=start)
+    with pytest.raises(BigsharpError, match="no model called 'nothing'"):
+        Trainer(recipe, tmp_path / "other", start="nothing")
+
+
+def test_half_precision_is_for_gpus_alone(recipe: Recipe, tmp_path: Path) -> None:
+    runs = [Trainer(replace(recipe, autocast=a), tmp_path / a) for a in ("none", "bf16", "fp16")]
+    for run in runs:
+        run.train()
+    for run in runs[1:]:
+        assert all(map(torch.equal, weights(runs[0]), weights(run)))
+
+
+def test_tensorboard_holds_the_curves_and_sample_pictures(recipe: Recipe, tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    trainer = Trainer(recipe, tmp_path)
+    trainer.train()
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert {"loss", "lr", "psnr_x2", "psnr_x3"} <= set(events.Tags()["scalars"])
+    curve = [(event.step, event.value) for event in events.Scalars("psnr_x2")]
+    assert curve == [(r["step"], pytest.approx(r["psnr_x2"])) for r in trainer.log]
+    assert events.Tags()["images"] == ["x2", "x3"]
+    picture = events.Images("x2")[-1]
+    assert (picture.height, picture.width) == (36, 3 * 36)
+
+
+def test_without_tensorboard_the_csv_is_there(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "find_spec", lambda name: None)
+    Trainer(recipe, tmp_path).train()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt", "log.csv"]
+
+
+def test_a_full_disk_loses_nothing(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(recipe, tmp_path)
+
+    def fill(status: Status) -> None:
+        def full(*args: object, **kwargs: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        if status.step == 20:
+            monkeypatch.setattr("tempfile.NamedTemporaryFile", full)
+
+    with pytest.raises(BigsharpError, match=r"cannot be written.*No space left on device"):
+        trainer.train(fill)
+    monkeypatch.undo()
+    resumed = Trainer(recipe, tmp_path, resume=True)
+    assert resumed.step == 12
+    resumed.train()
+    assert resumed.finished
+
+
+def test_two_processes_share_one_run(
+    recipe: Recipe, tmp_path: Path, command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same loss curve as one process with the joint batch."""
+    lines = [f"{key} = {value!r}" for key, value in {
+        "architecture": recipe.architecture, "data": list(recipe.data), "holdout": 2,
+        "scales": [2, 3], "patch": 16, "batch": 4, "steps": 30, "validate_every": 10,
+        "validation_crop": 36, "optimizer": "muon", "lr": 0.01, "ema": 0.9,
+    }.items()]  # fmt: skip
+    path = tmp_path / "shared.toml"
+    path.write_text("\n".join([*lines, "options = { depth = 3, features = 8 }"]))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    arguments = ["train", path, "--device", "cpu", "-o"]
+    one = command(*arguments, tmp_path / "one")
+    assert one.returncode == 0, one.stderr
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    two = command(*arguments, tmp_path / "two", launcher=launcher)
+    assert two.returncode == 0, two.stderr
+    curves = []
+    for folder in ("one", "two"):
+        with (tmp_path / folder / "log.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert [row["step"] for row in rows] == ["10", "20", "30"]
+        curves.append([[float(r[k]) for k in ("loss", "psnr_x2", "psnr_x3")] for r in rows])
+    assert curves[1] == [pytest.approx(row, rel=1e-3) for row in curves[0]]
+    uneven = command(*arguments, tmp_path / "odd", "--steps", 5, launcher=[*launcher[:-1], "3"])
+    assert uneven.returncode != 0
+    assert "a batch of 4 cannot be shared out evenly among 3 processes" in uneven.stderr
 
 
 def test_a_run_is_neither_overwritten_nor_mixed_up(recipe: Recipe, tmp_path: Path) -> None:
@@ -197,10 +288,10 @@ def test_divergence_stops_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_path
         with torch.no_grad():
             trainer.network.layers[0].weight.fill_(float("nan"))
 
-    with pytest.raises(BigsharpError, match=r"diverged before step 10; lower lr"):
+    with pytest.raises(BigsharpError, match=r"diverged before step 15; lower lr"):
         trainer.train(spoil)
     last = models.read_checkpoint(tmp_path / "last.pt")
-    assert last["step"] == 5
+    assert last["step"] == 10
     assert all(torch.isfinite(tensor).all() for tensor in last["state"].values())
 
 
@@ -231,60 +322,3 @@ def test_clipping_is_the_paper_s(recipe: Recipe, tmp_path: Path) -> None:
         steps[clip] = max(float((a - b).abs().max()) for a, b in moved)
     assert steps[0.0] > 2 * theta
     assert steps[theta] == pytest.approx(theta, rel=0.01)
-
-
-def test_schedules() -> None:
-    cosine = Recipe("a", "vdsr", steps=110, warmup=10, lr=1.0)
-    assert learning_rate(cosine, 0) == pytest.approx(0.1)
-    assert learning_rate(cosine, 10) == pytest.approx(1)
-    assert learning_rate(cosine, 60) == pytest.approx(0.5)
-    assert learning_rate(cosine, 109) < 0.001
-    step = Recipe("a", "vdsr", steps=9960, lr=0.1, schedule="step", step_every=2490)
-    rates = [learning_rate(step, k) for k in (0, 2489, 2490, 4980, 9959)]
-    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.001, 0.0001])
-    constant = Recipe("a", "vdsr", lr=0.3, schedule="constant")
-    assert learning_rate(constant, 9999) == 0.3
-
-
-def test_every_shipped_recipe_is_valid_and_tests_on_nothing_it_trains_on() -> None:
-    assert {"vdsr-cpu", "vdsr-paper"} <= set(shipped())
-    for name in shipped():
-        recipe = load_recipe(name)
-        assert recipe.name == name
-        assert models.build(recipe.architecture, **recipe.options)
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"architecture": "vdsr", "lrr": 1}, "unknown key 'lrr'; did you mean 'lr'"),
-        ({}, "architecture"),
-        ({"architecture": "vdsr", "loss": "huber"}, "loss is 'huber', not one of l1, mse"),
-        ({"architecture": "vdsr", "data": ["Set5"]}, "Set5 is a test set"),
-        ({"architecture": "vdsr", "steps": 0}, "steps must be at least 1"),
-        ({"architecture": "vdsr", "scales": [0.5]}, "scales must be numbers above 1"),
-        ({"architecture": "vdsr", "scales": [float("nan")]}, "scales must be numbers above 1"),
-        ({"architecture": "vdsr", "scales": ["2"]}, "scales must be numbers above 1"),
-        ({"architecture": "vdsr", "lr": -1.0}, "lr must be a number of at least 0"),
-        ({"architecture": "vdsr", "data": [1]}, "data must name image sets"),
-        ({"architecture": "vdsr", "data": ["/sets/Set5"]}, "Set5 is a test set"),
-        ({"architecture": "vdsr", "validation_crop": 10}, "validation_crop must be at least 16"),
-        ({"architecture": "vdsr", "schedule": "step"}, "step_every"),
-        ({"architecture": "vdsr", "steps": "many"}, "steps cannot be 'many'"),
-        ({"architecture": "vdsr", "lr": "0.1"}, "lr cannot be '0.1'"),
-        ({"architecture": "vdsr", "data": "T91"}, "data cannot be 'T91'"),
-    ],
-)
-def test_a_recipe_that_cannot_be(values: dict, words: str) -> None:
-    with pytest.raises(BigsharpError, match=words):
-        from_dict(values, "mine")
-
-
-def test_a_recipe_file_that_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / "bad.toml").write_text("steps = = 3")
-    with pytest.raises(BigsharpError, match="not a readable TOML file"):
-        load_recipe(str(tmp_path / "bad.toml"))
-    with pytest.raises(BigsharpError, match="no such file"):
-        load_recipe(str(tmp_path / "none.toml"))
-    with pytest.raises(BigsharpError, match="did you mean 'vdsr-paper'"):
-        load_recipe("vdsr-papr")

@@ -207,7 +207,9 @@ def train(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder of the run [default: runs/RECIPE]."),
+        typer.Option(
+            "--output", "-o", help="Folder [default: runs/RECIPE, or runs/RECIPE-xSCALE]."
+        ),
     ] = None,
     data: Annotated[
         str | None,
@@ -218,8 +220,13 @@ def train(
         typer.Option("--from", help="Start from a released model's weights, or a .pt file's."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
+    scale: Annotated[
+        str | None, typer.Option(help="Train for these factors alone, separated by commas.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Highest learning rate, instead of the recipe's.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     compiled: Annotated[
         bool, typer.Option("--compile", help="Use torch.compile; it pays on long GPU runs.")
@@ -237,9 +244,14 @@ def train(
 
     if start and resume:
         raise BigsharpError("--from begins a new run and --resume goes on with one; give either")
-    given: dict[str, Any] = {"data": data and tuple(_words(data)), "steps": steps, "lr": lr}
-    settings = replace(load_recipe(recipe), **{k: v for k, v in given.items() if v is not None})
-    folder = output or Path("runs") / settings.name
+    settings = load_recipe(recipe)
+    given: dict[str, Any] = {"data": data and tuple(_words(data)), "steps": steps}
+    if scale:
+        given |= {"scales": tuple(_numbers(scale, "--scale")), "scale_range": ()}
+    if lr is not None:
+        given |= {"lr": lr, "lr_adam": settings.lr_adam * lr / settings.lr}
+    settings = replace(settings, **{k: v for k, v in given.items() if v is not None})
+    folder = output or Path("runs") / (settings.name + (f"-x{scale}" if scale else ""))
     chosen = choose_device(device)
     with peers(chosen) as processes:
         quiet = quiet or not processes.is_first

@@ -40,7 +40,7 @@ class RunLog:
         if self.board is None:
             return
         for key, value in row.items():
-            if key != "step":
+            if key != "step" and value is not None:
                 self.board.add_scalar(key, value, row["step"])
         for name, picture in pictures.items():
             self.board.add_image(name, picture, row["step"])

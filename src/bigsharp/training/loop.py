@@ -191,15 +191,20 @@ class Trainer:
         return {s: self.log[-1][f"psnr_x{s:g}"] for s in self.recipe.scales} if self.log else {}
 
     @property
+    def rate_factor(self) -> float:
+        """What the learning rates are multiplied by in the coming step."""
+        return rate_factor(self.recipe, self.step, [mean_psnr(row) for row in self.log])
+
+    @property
     def rate(self) -> float:
         """The learning rate of the coming step."""
-        scores = [mean_psnr(row) for row in self.log]
-        return self.recipe.lr * rate_factor(self.recipe, self.step, scores)
+        return self.recipe.lr * self.rate_factor
 
     @property
     def finished(self) -> bool:
         """Whether the last step is done, or the rate has fallen below its end."""
-        return self.step >= self.recipe.steps or self.rate < self.recipe.lr_end
+        ended = self.step >= self.recipe.warmup and self.rate < self.recipe.lr_end
+        return ended or self.step >= self.recipe.steps
 
     def train(self, report: Callable[[Status], None] = lambda status: None) -> None:
         """Train to the recipe's end, or until `stop` is set.
@@ -219,29 +224,31 @@ class Trainer:
     def _train(self, report: Callable[[Status], None]) -> None:
         recipe = self.recipe
         first, before = self.step, self.seconds
-        self.began = time.monotonic() - before
+        began = time.monotonic() - before
         if self.start and not self.log:
             self._validate(None)
-        while not (self.finished or self.stop):
+        while not self.finished:
             loss = self._one_step()
+            self.seconds = time.monotonic() - began
             done = self.step == recipe.steps
-            looked = self.step % REPORT_EVERY == 0 or done
-            if looked or self.peers.world == 1:
-                self.stop = self.peers.any(self.stop)
-            if self.step % recipe.validate_every == 0 or done:
+            validated = self.step % recipe.validate_every == 0 or done
+            if validated:
                 self._validate(self._checked(loss))
-            elif self.stop:
-                self._checked(loss)
-                self.save(LAST)
+            looked = self.step % REPORT_EVERY == 0 or done
             if looked:
-                self.seconds = time.monotonic() - self.began
                 speed = recipe.batch * (self.step - first) / (self.seconds - before)
                 report(Status(self.step, recipe.steps, self._checked(loss), self.psnr, speed))
+            # Asking the others costs a message, so several processes stop at a look alone.
+            if (looked or self.peers.world == 1) and self.peers.any(self.stop):
+                if not validated:
+                    self._checked(loss)
+                    self.save(LAST)
+                break
 
     def _one_step(self) -> Tensor:
         rate = self.rate
         for group in self._groups():
-            group["lr"] = group["initial_lr"] * rate / self.recipe.lr
+            group["lr"] = group["initial_lr"] * self.rate_factor
         ilr, hr = self.sampler.batch(self.recipe.batch)
         weight = torch.full((), alpha(self.recipe, self.step), device=self.device)
         loss = self.supervision(ilr.contiguous(memory_format=torch.channels_last), hr, weight)
@@ -279,7 +286,6 @@ class Trainer:
 
         ``last.pt`` comes last: a run killed before it does this validation again.
         """
-        self.seconds = time.monotonic() - self.began
         row, pictures = self.peers.share(self._measure(loss) if self.peers.is_first else None)
         if math.isnan(mean_psnr(row)):
             raise self._diverged()

@@ -107,7 +107,7 @@ def blur_matrix(length: int, scale: float) -> Array:
 
 def smallest_side(patch: int, scales: Sequence[float]) -> int:
     """The shortest side of an image that patches can be cut from."""
-    return patch + math.ceil(max(scales))
+    return patch + math.ceil(max(scales)) - 1
 
 
 class PatchSampler:
@@ -146,7 +146,7 @@ class PatchSampler:
         self.patch, self.part = patch, part
         self.margin = math.ceil(4 * max(scales)) + 1
         self.phases = math.ceil(max(scales))
-        self.side = patch + 2 * self.margin + self.phases
+        self.side = smallest_side(patch, scales) + 2 * self.margin
         padded = [np.pad(image, self.margin, mode="edge") for image in images]
         sizes = np.array([image.shape for image in padded])
         areas = sizes.prod(axis=1)

@@ -23,7 +23,7 @@ _AT_LEAST_1 = (
     "holdout", "patch", "batch", "steps", "patience", "validate_every", "validation_crop",
 )  # fmt: skip
 _AT_LEAST_0 = (
-    "lr", "lr_adam", "lr_end", "momentum", "weight_decay", "clip", "warmup", "alpha_steps", "ema",
+    "lr_adam", "lr_end", "momentum", "weight_decay", "clip", "warmup", "alpha_steps", "ema",
 )  # fmt: skip
 
 #: Between two scales of a range. A finer one would only hold more matrices.
@@ -125,6 +125,8 @@ class Recipe:
         for key in _AT_LEAST_1:
             if getattr(self, key) < 1:
                 self._refuse(f"{key} must be at least 1")
+        if not 0 < self.lr < math.inf:
+            self._refuse("lr must be a number above 0")
         for key in _AT_LEAST_0:
             if not 0 <= getattr(self, key) < math.inf:
                 self._refuse(f"{key} must be a number of at least 0")

@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bigsharp import protocol
+from bigsharp.errors import BigsharpError
+from bigsharp.resize import imresize
+from bigsharp.training.patches import (
+    PatchSampler,
+    hold_out,
+    load_images,
+    smallest_side,
+    zoom_out,
+)
+from bigsharp.training.validation import ValidationSet
+
+CPU = torch.device("cpu")
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
+
+
+def eight_ways(image: np.ndarray) -> list[np.ndarray]:
+    turned = [np.rot90(image, k) for k in range(4)]
+    return turned + [view.T for view in turned]
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 2.5, 3.7])
+def test_a_patch_is_what_the_whole_image_s_ilr_shows_there(scale: float) -> None:
+    side = smallest_side(16, [scale])
+    image = noise(side, side)
+    sampler = PatchSampler([image], [scale], 16, CPU, 0)
+    ilr, hr = sampler.batch(12)
+    assert ilr.shape == hr.shape == (12, 1, 16, 16)
+    padded = np.pad(image, sampler.margin, mode="edge") / 255
+    starts = range(sampler.margin, sampler.margin + sampler.phases)
+    seen = set()
+    for got_ilr, got_hr in zip(ilr[:, 0].numpy(), hr[:, 0].numpy(), strict=True):
+        found = 0
+        for way, view in enumerate(eight_ways(padded)):
+            large = imresize(imresize(view, 1 / scale), scale)
+            for top in starts:
+                for left in starts:
+                    part = (slice(top, top + 16), slice(left, left + 16))
+                    if np.allclose(view[part], got_hr, atol=1e-6):
+                        found += 1
+                        seen.add((way, top, left))
+                        assert got_ilr == pytest.approx(large[part], abs=1e-5)
+        assert found == 1
+    assert len({way for way, _, _ in seen}) >= 4
+    assert len({(top, left) for _, top, left in seen}) >= 3
+
+
+def test_every_pixel_is_met_those_in_the_corners_too() -> None:
+    image = np.arange(400).reshape(20, 20)
+    parts = (image // 256, image % 256)
+    upper, lower = (
+        PatchSampler([part.astype(np.uint8)], [2, 3], 16, CPU, 0).batch(1500)[1] for part in parts
+    )
+    values = ((upper * 255).round() * 256 + (lower * 255).round()).int()
+    assert set(values.unique().tolist()) == set(range(400))
+
+
+def test_patches_come_from_every_image_at_every_scale() -> None:
+    images = [np.full((90 + 10 * k, 80), 40 * k, np.uint8) for k in range(5)]
+    _, hr = PatchSampler(images, [2, 4], 20, CPU, 3).batch(400)
+    values = (hr[:, 0, 0, 0] * 255).round().int().tolist()
+    counts = [values.count(40 * k) for k in range(5)]
+    assert min(counts) > 40
+    ilr, _ = PatchSampler([noise(90, 90)], [2, 4], 20, CPU, 3).batch(100)
+    spread = ilr.std(dim=(1, 2, 3))
+    assert 20 < int((spread > spread.mean()).sum()) < 80
+
+
+def test_the_seed_decides_the_patches() -> None:
+    first, same, other = (
+        PatchSampler([noise(90, 90)], [2], 8, CPU, s).batch(3)[1] for s in (1, 1, 2)
+    )
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_parts_of_a_batch_make_up_the_whole() -> None:
+    whole = PatchSampler([noise(90, 90)], [2, 3], 8, CPU, 1)
+    parts = [PatchSampler([noise(90, 90)], [2, 3], 8, CPU, 1, slice(k, None, 2)) for k in range(2)]
+    for _ in range(2):
+        ilr, hr = whole.batch(6)
+        for k, part in enumerate(parts):
+            got_ilr, got_hr = part.batch(6)
+            assert torch.equal(got_hr, hr[k::2])
+            assert torch.allclose(got_ilr, ilr[k::2], atol=1e-6)
+
+
+def test_held_out_images_are_apart_and_never_more_than_a_fifth() -> None:
+    images = [np.full((72, 80), k, np.uint8) for k in range(12)]
+    training, held_out = hold_out(images, 3, 36)
+    assert (len(training), len(held_out)) == (10, 2)
+    assert {int(image[0, 0]) for image in training + held_out} == set(range(12))
+    training, held_out = hold_out(images, 1, 36)
+    assert (len(training), len(held_out)) == (11, 1)
+    training, held_out = hold_out(images[:2], 16, 36)
+    assert (len(training), len(held_out)) == (1, 1)
+    with pytest.raises(BigsharpError, match="0 of 12 training images are 500 pixels or more"):
+        hold_out(images, 3, 500)
+    with pytest.raises(BigsharpError, match="and another image"):
+        hold_out(images[:1], 1, 36)
+
+
+def test_zoomed_images_join_the_others_where_they_are_large_enough() -> None:
+    zoomed = zoom_out([noise(60, 60), noise(30, 60)], [1, 0.6], 30)
+    assert [image.shape for image in zoomed] == [(60, 60), (30, 60), (36, 36)]
+    assert np.array_equal(zoomed[2], imresize(noise(60, 60), 0.6))
+
+
+def test_what_cannot_be_trained_on_is_named(tmp_path: Path) -> None:
+    Image.fromarray(noise(50, 60)).save(tmp_path / "good.png")
+    Image.fromarray(noise(50, 20)).save(tmp_path / "small.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG nothing more")
+    images, skipped = load_images([str(tmp_path)], 30)
+    assert [image.shape for image in images] == [(50, 60)]
+    broken, small = skipped
+    assert "broken.png" in broken
+    assert small.endswith("small.png: 20×50, smaller than a patch needs (30)")
+
+
+@pytest.mark.parametrize("scale", [3, 2.5])
+def test_validation_is_the_published_protocol(scale: float) -> None:
+    smooth = imresize(imresize(noise(80, 72), 0.25), 4)
+    held_out = ValidationSet.make([smooth], scale, 37, CPU)
+    hr = protocol.crop(smooth[21:58, 17:54].astype(float), scale)
+    assert held_out.hr.shape == (1, 1, *hr.shape)
+    ilr = imresize(imresize(hr, 1 / scale), scale)
+    expected = protocol.score(ilr[: len(hr), : len(hr)], hr, scale).psnr
+    assert held_out.psnr(held_out.ilr) == pytest.approx(expected, abs=1e-3)
