@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigsharp import models
-from bigsharp.engines import open_engine
+from bigsharp.engines import Family, open_engine
 from bigsharp.engines.torch import TorchEngine
 from bigsharp.errors import BigsharpError
 from bigsharp.models.export import export
@@ -97,6 +97,14 @@ def test_below_the_scales_trained_on_the_smallest_of_them_serves(
     plain = upscale_picture(picture, target, open_engine("bicubic")).pixels
     inside = (slice(3, -3), slice(3, -3))
     assert result.pixels[inside] == pytest.approx(plain[inside] + 0.1, abs=2e-3)
+
+
+@pytest.mark.parametrize(("scale", "chosen"), [(1.2, 2), (2, 2), (2.4, 2), (2.5, 3), (9, 4)])
+def test_of_a_family_the_member_nearest_in_scale_serves(scale: float, chosen: float) -> None:
+    members = {s: Stub(s) for s in (4, 2, 3)}
+    picture = Picture(np.zeros((20, 30)))
+    upscale_picture(picture, choose_target(picture.size, scale), Family(list(members.values())))
+    assert [s for s, member in members.items() if member.seen] == [chosen]
 
 
 def test_where_the_scales_trained_on_are_unknown_it_is_restored_directly() -> None:

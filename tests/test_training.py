@@ -233,6 +233,24 @@ def test_a_full_disk_loses_nothing(
     assert resumed.finished
 
 
+def test_a_full_disk_under_tensorboard_is_one_line_and_loses_nothing(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = pytest.importorskip("tensorboard.summary.writer.record_writer").RecordWriter
+
+    def full(writer: object, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    trainer = Trainer(recipe, tmp_path)
+
+    def fill(status: Status) -> None:
+        monkeypatch.setattr(writer, "write", full)
+
+    with pytest.raises(BigsharpError, match=r"tensorboard: cannot be written .No space left"):
+        trainer.train(fill)
+    assert models.read_checkpoint(tmp_path / "last.pt")["step"] == 12
+
+
 def test_two_processes_share_one_run(
     recipe: Recipe, tmp_path: Path, command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from bigsharp import picture, pipeline
 from bigsharp.arrays import Array
 from bigsharp.defaults import MAX_PIXELS, MODEL, TILE
-from bigsharp.engines import Engine, open_engine
+from bigsharp.engines import open_engine
 from bigsharp.errors import BigsharpError
 from bigsharp.picture import Picture
 from bigsharp.pipeline import Progress, Target, silent
@@ -38,7 +38,7 @@ class Upscaler:
     """
 
     def __init__(self, model: str | Path = MODEL, engine: str = "auto") -> None:
-        self.engine: Engine = open_engine(model, engine)
+        self.engine = open_engine(model, engine)
 
     def upscale(
         self,

@@ -157,6 +157,8 @@ def models(
         return
     for name, card in cards.items():
         print(f"{name}: {card['summary']}")
+    for family, members in weights.families().items():
+        print(f"{family}: the nearest of {', '.join(members)}")
     print("bicubic: no network, plain interpolation")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from bigsharp.arrays import Array, from_unit, to_unit
 from bigsharp.color import rgb_to_ycbcr, ycbcr_to_rgb
 from bigsharp.defaults import TILE
-from bigsharp.engines import Engine, Identity
+from bigsharp.engines import Engine, Family, Identity
 from bigsharp.errors import BigsharpError
 from bigsharp.picture import Picture
 from bigsharp.resize import AxisMap, scaled_size
@@ -152,7 +152,7 @@ def _widen(part: slice, halo: int, length: int) -> slice:
 def upscale_picture(
     picture: Picture,
     target: Target,
-    engine: Engine,
+    engine: Engine | Family,
     *,
     tile: int = TILE,
     progress: Progress = silent,
@@ -171,7 +171,7 @@ def upscale_picture(
     picture : Picture
     target : Target
         From `choose_target`.
-    engine : Engine
+    engine : Engine or Family
     tile : int
         Side of a tile in result pixels.
     progress : callable
@@ -185,6 +185,8 @@ def upscale_picture(
     """
     if (target.height, target.width) == picture.size:
         return picture
+    if isinstance(engine, Family):
+        engine = engine.at(max(target.vertical, target.horizontal))
     if picture.alpha is not None:
         picture = picture.with_pixels(fill_hidden(picture.pixels, picture.alpha), picture.alpha)
     dtype = picture.pixels.dtype

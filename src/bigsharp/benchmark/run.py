@@ -11,7 +11,7 @@ from typing import Any
 
 from bigsharp import picture, protocol
 from bigsharp.data import find_images
-from bigsharp.engines import Engine, open_engine
+from bigsharp.engines import Engine, Family, open_engine
 from bigsharp.errors import BigsharpError
 from bigsharp.pipeline import choose_target, upscale_picture
 from bigsharp.protocol import Protocol, Score
@@ -122,7 +122,7 @@ def evaluate(
 
 
 def _score_image(
-    path: Path, scale: float, rules: Protocol, engines: dict[str, Engine]
+    path: Path, scale: float, rules: Protocol, engines: dict[str, Engine | Family]
 ) -> dict[str, Score]:
     """Every model's score on one image."""
     hr = protocol.crop(protocol.reference(picture.read(path)), scale)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes.util
 import importlib.util
+import math
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -52,12 +53,29 @@ class Identity:
         return ilr
 
 
+class Family:
+    """One network a scale.
+
+    Parameters
+    ----------
+    members : sequence of Engine
+        Each trained at one scale, or a few.
+    """
+
+    def __init__(self, members: Sequence[Engine]) -> None:
+        self.members = members
+
+    def at(self, scale: float) -> Engine:
+        """The member for a scale: the one that was trained nearest to it, as a ratio."""
+        return min(self.members, key=lambda m: min(abs(math.log(s / scale)) for s in m.scales))
+
+
 def available_models() -> list[str]:
     """The names that ``model=`` understands: the released networks, and bicubic."""
-    return [*weights.names(), BICUBIC]
+    return [*sorted([*weights.names(), *weights.families()]), BICUBIC]
 
 
-def open_engine(model: str | Path, engine: str = "auto") -> Engine:
+def open_engine(model: str | Path, engine: str = "auto") -> Engine | Family:
     """Make a model ready to run.
 
     Parameters
@@ -77,6 +95,12 @@ def open_engine(model: str | Path, engine: str = "auto") -> Engine:
     model = str(model)
     if model == BICUBIC:
         return Identity()
+    if members := weights.families().get(model):
+        return Family([_open_network(member, engine) for member in members])
+    return _open_network(model, engine)
+
+
+def _open_network(model: str, engine: str) -> Engine:
     extension = Path(model).suffix.lower()
     if extension not in (".pt", ".onnx"):
         if model not in weights.names():

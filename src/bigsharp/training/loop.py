@@ -214,15 +214,8 @@ class Trainer:
         BigsharpError
             The loss is no longer a number of use; the last checkpoint stays as it was.
         """
-        self.record = RunLog(self.folder, self.log) if self.peers.is_first else None
-        try:
-            self._train(report)
-        finally:
-            if self.record is not None:
-                self.record.close()
-
-    def _train(self, report: Callable[[Status], None]) -> None:
         recipe = self.recipe
+        self.record = RunLog(self.folder, self.log) if self.peers.is_first else None
         first, before = self.step, self.seconds
         began = time.monotonic() - before
         if self.start and not self.log:
@@ -284,7 +277,7 @@ class Trainer:
     def _validate(self, loss: float | None) -> None:
         """Measure every scale on the held-out images, log it, and write the checkpoints.
 
-        ``last.pt`` comes last: a run killed before it does this validation again.
+        A run killed before ``last.pt`` is written does this validation again.
         """
         row, pictures = self.peers.share(self._measure(loss) if self.peers.is_first else None)
         if math.isnan(mean_psnr(row)):
@@ -293,10 +286,11 @@ class Trainer:
         if self.record is None:
             self.log.append(row)
             return
-        self.record.add(row, pictures)
+        self.record.add(row)
         if mean_psnr(row) > best:
             self.save(BEST)
         self.save(LAST)
+        self.record.show(row, pictures)
 
     def _measure(self, loss: float | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """One row of the log, and the first held-out image at every scale: ILR, output, HR."""

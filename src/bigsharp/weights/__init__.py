@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,15 @@ _FOLDER = Path(str(resources.files(__name__)))
 def names() -> list[str]:
     """The released models, sorted."""
     return sorted(path.stem for path in _FOLDER.glob("*.json"))
+
+
+def families() -> dict[str, list[str]]:
+    """Models that are one network a scale: name to members, srcnn-x2, srcnn-x3 … for srcnn."""
+    found: dict[str, list[str]] = {}
+    for name in names():
+        if match := re.fullmatch(r"(.+)-x[\d.]+", name):
+            found.setdefault(match[1], []).append(name)
+    return found
 
 
 def card(name: str) -> dict[str, Any]:
