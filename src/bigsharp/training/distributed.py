@@ -74,6 +74,10 @@ def peers(device: str) -> Iterator[Peers]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Peers()
         return
+    # Imported later, as optimizers do, it keeps the process group for ever, and gloo's threads with
+    # it: three of twelve runs then aborted at exit.
+    import torch._dynamo
+
     if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if device == "cuda" else "gloo")
