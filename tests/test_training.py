@@ -13,7 +13,7 @@ from bigsharp import models
 from bigsharp.errors import BigsharpError
 from bigsharp.training import log
 from bigsharp.training.loop import Status, Trainer, moving_average
-from bigsharp.training.recipe import Recipe
+from bigsharp.training.recipe import Recipe, load_recipe, shipped
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,27 @@ def test_training_beats_bicubic_on_images_it_never_saw(recipe: Recipe, tmp_path:
     with torch.inference_mode():
         restored = best(trainer.validation[0].ilr)
     assert trainer.validation[0].psnr(restored) == pytest.approx(trainer.psnr[2], abs=0.01)
+
+
+def shipped_trainer(name: str, photos: Path, folder: Path) -> Trainer:
+    """All as shipped, but for the pictures and how many."""
+    small = {"holdout": 1, "patch": 16, "batch": 1, "steps": 2, "validation_crop": 24}
+    return Trainer(replace(load_recipe(name), data=(str(photos),), **small), folder)
+
+
+@pytest.mark.parametrize("name", sorted(set(shipped()) - {"drcn-basic"}))
+def test_every_shipped_recipe_trains(name: str, photos: Path, tmp_path: Path) -> None:
+    trainer = shipped_trainer(name, photos, tmp_path)
+    before = [w.clone() for w in weights(trainer)]
+    trainer.train()
+    assert not any(map(torch.equal, before, weights(trainer)))
+    assert models.load(tmp_path / "last.pt").options == trainer.network.options
+
+
+def test_the_basic_drcn_does_not_converge(photos: Path, tmp_path: Path) -> None:
+    """As the slides say of it, and why its recipe is kept."""
+    with pytest.raises(BigsharpError, match="training diverged before step 2"):
+        shipped_trainer("drcn-basic", photos, tmp_path).train()
 
 
 def weights(trainer: Trainer) -> list[torch.Tensor]:

@@ -231,7 +231,7 @@ def train(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Use torch.compile; it pays on long GPU runs.")
+        bool, typer.Option("--compile", help="Run the network through torch.compile.")
     ] = False,
     root: Root = None,
     quiet: Quiet = False,
