@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bigsharp import protocol
-from bigsharp.benchmark.run import evaluate
+from bigsharp.benchmark.run import benchmark
 
 #: The bicubic row as the slides and the papers print it: PSNR and SSIM at ×2, ×3, ×4.
 PUBLISHED = {
@@ -16,7 +16,7 @@ SETS = ["Set5", "Set14", "B100", pytest.param("Urban100", marks=pytest.mark.slow
 
 @pytest.mark.parametrize("name", SETS)
 def test_bicubic_scores_as_published(image_sets, name: str) -> None:
-    results = evaluate([name], [2, 3, 4], ["bicubic"], root=image_sets)
+    results = benchmark([name], [2, 3, 4], ["bicubic"], root=image_sets)
     for result, (psnr, ssim) in zip(results, PUBLISHED[name], strict=True):
         assert result.mean.psnr == pytest.approx(psnr, abs=0.01)
         assert result.mean.ssim == pytest.approx(ssim, abs=0.0009)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bigsharp import models, weights
-from bigsharp.benchmark.run import evaluate
+from bigsharp.benchmark.run import benchmark
 from bigsharp.engines import open_engine
 from bigsharp.errors import BigsharpError
 
@@ -44,7 +44,7 @@ def test_both_engines_run_the_same_network(name: str) -> None:
 
 def test_vdsr_scores_on_set5_what_its_card_says(image_sets: Path) -> None:
     measured = [row for row in weights.card("vdsr")["measured"] if row["data"] == "Set5"]
-    results = evaluate(["Set5"], [2, 3, 4], ["vdsr"], engine="onnx", root=image_sets)
+    results = benchmark(["Set5"], [2, 3, 4], ["vdsr"], engine="onnx", root=image_sets)
     for result, row, floor in zip(results, measured, FLOOR, strict=True):
         assert result.scale == row["scale"]
         assert result.mean.psnr == pytest.approx(row["psnr"], abs=0.002)
@@ -53,7 +53,7 @@ def test_vdsr_scores_on_set5_what_its_card_says(image_sets: Path) -> None:
 
 
 def test_no_scale_is_worse_than_bicubic(image_sets: Path) -> None:
-    results = evaluate(
+    results = benchmark(
         [str(image_sets / "Set5")], [1.2, 1.6, 2.5, 3.7, 5], ["vdsr", "bicubic"], engine="onnx"
     )
     for vdsr, bicubic in zip(results[::2], results[1::2], strict=True):

@@ -21,7 +21,7 @@ import torch
 
 import bigsharp
 from bigsharp import models
-from bigsharp.benchmark.run import Result, evaluate
+from bigsharp.benchmark.run import Result, benchmark
 from bigsharp.files import write_bytes
 from bigsharp.models.export import to_onnx
 from bigsharp.models.network import Network
@@ -52,7 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         onnx = Path(folder) / "network.onnx"
         onnx.write_bytes(files[".onnx"])
-        results = evaluate(options.data.split(","), tested, ["bicubic", str(onnx)])
+        results = benchmark(options.data.split(","), tested, ["bicubic", str(onnx)])
     card = {
         "name": options.name,
         "summary": summary(results, content["architecture"], network),

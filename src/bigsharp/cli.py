@@ -24,6 +24,8 @@ from bigsharp.errors import BigsharpError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from bigsharp.benchmark.table import Grid
+    from bigsharp.protocol import Protocol
     from bigsharp.training.loop import Status, Trainer
 
 app = typer.Typer(
@@ -41,6 +43,11 @@ Root = Annotated[
 Engine = Annotated[
     str,
     typer.Option(help="What runs the network: auto, onnx, or torch (needs the extra 'train')."),
+]
+Data = Annotated[str, typer.Option(help="Image sets or folders, separated by commas.")]
+Scales = Annotated[str, typer.Option(help="Factors, separated by commas.")]
+ProtocolName = Annotated[
+    str, typer.Option(help="published, or 8bit-lr (the LR image rounded to 8 bits).")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no report.")]
 
@@ -164,27 +171,29 @@ def models(
 
 @app.command()
 def evaluate(
-    data: Annotated[str, typer.Option(help="Image sets or folders, separated by commas.")],
-    scale: Annotated[str, typer.Option(help="Factors, separated by commas.")] = "2,3,4",
-    model: Annotated[str, typer.Option(help="Models, separated by commas.")] = "vdsr,bicubic",
-    protocol: Annotated[
-        str, typer.Option(help="published, or 8bit-lr (the LR image rounded to 8 bits).")
-    ] = "published",
+    data: Data,
+    scale: Scales = "2,3,4",
+    model: Annotated[
+        str, typer.Option(help="Models, or folders of restored pictures, separated by commas.")
+    ] = "vdsr,bicubic",
+    protocol: ProtocolName = "published",
     engine: Engine = "auto",
     root: Root = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every image's score.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure PSNR and SSIM of models on image sets."""
-    from bigsharp.benchmark.run import evaluate as run
+    from bigsharp.benchmark.run import benchmark as run
+    from bigsharp.protocol import choose
 
+    rules = choose(protocol)
     with _progress_bar(quiet or as_json) as bar:
         task = bar.add_task("evaluating", total=None)
         results = run(
             _words(data),
             _numbers(scale, "--scale"),
             _words(model),
-            protocol_name=protocol,
+            rules=rules,
             engine=engine,
             root=root,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
@@ -192,13 +201,74 @@ def evaluate(
     if as_json:
         print(json.dumps([result.as_dict() for result in results], indent=2, allow_nan=False))
         return
+    from bigsharp.benchmark.table import lay_out
+
+    _print_table(lay_out(results, with_published=False), rules)
+
+
+@app.command()
+def benchmark(
+    data: Data,
+    scale: Scales = "2,3,4",
+    methods: Annotated[
+        str,
+        typer.Option(
+            help="Models, .pt or .onnx files, or folders of restored pictures, with commas between."
+        ),
+    ] = "bicubic,vdsr",
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the scores and tables.")
+    ] = Path("benchmark"),
+    protocol: ProtocolName = "published",
+    border: Annotated[
+        int | None, typer.Option(help="Pixels shaved [default: the scale, rounded up].")
+    ] = None,
+    colour: Annotated[str, typer.Option(help="Score y (luma) or rgb.")] = "y",
+    rounding: Annotated[
+        bool, typer.Option(help="Round the output to 8 bits before it is scored.")
+    ] = True,
+    check: Annotated[
+        bool, typer.Option("--check", help="First see that bicubic scores as published.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that share the cores.")] = 1,
+    engine: Engine = "auto",
+    root: Root = None,
+    quiet: Quiet = False,
+) -> None:
+    """Score methods on image sets and lay the published tables beside; goes on where it stopped."""
+    from bigsharp.benchmark import run, table
+    from bigsharp.benchmark.records import RecordFile
+    from bigsharp.protocol import choose
+
+    rules = choose(protocol, border=border, colour=colour, rounded=rounding)
+    kept = RecordFile(output / "records.jsonl")
+    sets, scales = _words(data), _numbers(scale, "--scale")
+    with _progress_bar(quiet) as bar:
+        task = bar.add_task("scoring", total=None)
+        settings: dict[str, Any] = {
+            "rules": rules,
+            "engine": engine,
+            "root": root,
+            "kept": kept,
+            "jobs": jobs,
+            "progress": lambda done, total: bar.update(task, completed=done, total=total),
+        }
+        if check:
+            run.check_bicubic(sets, scales, **settings)
+        results = run.benchmark(sets, scales, _words(methods), **settings)
+    grid = table.lay_out(results)
+    table.write(grid, output, f"protocol {rules.name}: {rules.description}")
+    if not quiet:
+        _print_table(grid, rules)
+        print(output / "table.md")
+
+
+def _print_table(grid: Grid, rules: Protocol) -> None:
     from rich.console import Console
 
     from bigsharp.benchmark.table import terminal_table
-    from bigsharp.protocol import PROTOCOLS
 
-    rules = PROTOCOLS[protocol]
-    Console().print(terminal_table(results))
+    Console().print(terminal_table(grid))
     print(f"protocol {rules.name}: {rules.description}")
 
 

@@ -6,12 +6,14 @@ Every score in bigsharp is taken here, and carries the name of its protocol.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 import numpy as np
 
 from bigsharp import metrics
-from bigsharp.arrays import Array, round_to
+from bigsharp.arrays import Array, peak_of, round_to
+from bigsharp.errors import BigsharpError
 from bigsharp.picture import Picture
 from bigsharp.resize import imresize
 
@@ -23,15 +25,33 @@ class Protocol:
     Attributes
     ----------
     name : str
-    description : str
-        One line to print beside every table.
     lr_is_8bit : bool
         Round the LR image to 8 bits, as a file would hold it.
+    border : int, optional
+        Pixels shaved on every side; by default the scale, rounded up.
+    colour : {"y", "rgb"}
+        Restore and score luma, or the colour picture (SSIM then is the channels' mean).
+    rounded : bool
+        Round the output to 8 bits before it is scored.
     """
 
     name: str
-    description: str
-    lr_is_8bit: bool
+    lr_is_8bit: bool = False
+    border: int | None = None
+    colour: str = "y"
+    rounded: bool = True
+
+    @property
+    def description(self) -> str:
+        """One line to print beside every table."""
+        channels = "Y of BT.601 in 8 bits" if self.colour == "y" else "RGB"
+        lr = "rounded to 8 bits" if self.lr_is_8bit else "not rounded"
+        output = "rounded and clipped" if self.rounded else "clipped"
+        border = "`scale`" if self.border is None else str(self.border)
+        return (
+            f"{channels}, cropped to a multiple of the scale; LR by antialiased bicubic, {lr}; "
+            f"output {output}; border of {border} pixels shaved; mean over images"
+        )
 
 
 @dataclass(frozen=True)
@@ -42,18 +62,37 @@ class Score:
     ssim: float
 
 
-_COMMON = (
-    "Y of BT.601 in 8 bits, cropped to a multiple of the scale; LR by antialiased bicubic, "
-    "{}; output rounded and clipped; border of `scale` pixels shaved; mean over images"
-)
-
 PROTOCOLS = {
     protocol.name: protocol
-    for protocol in (
-        Protocol("published", _COMMON.format("not rounded"), lr_is_8bit=False),
-        Protocol("8bit-lr", _COMMON.format("rounded to 8 bits"), lr_is_8bit=True),
-    )
+    for protocol in (Protocol("published"), Protocol("8bit-lr", lr_is_8bit=True))
 }
+COLOURS = ("y", "rgb")
+
+
+def choose(
+    name: str = "published",
+    *,
+    border: int | None = None,
+    colour: str = "y",
+    rounded: bool = True,
+) -> Protocol:
+    """A protocol by name, changed where that is asked for; its name then tells the changes.
+
+    Raises
+    ------
+    BigsharpError
+        The name or the colour is unknown, or the border negative.
+    """
+    if name not in PROTOCOLS:
+        raise BigsharpError(f"no protocol is called {name!r}; there are {', '.join(PROTOCOLS)}")
+    if colour not in COLOURS:
+        raise BigsharpError(f"colour is {' or '.join(COLOURS)}, not {colour!r}")
+    if border is not None and border < 0:
+        raise BigsharpError(f"a border has at least 0 pixels, not {border}")
+    changes = [] if border is None else [f"border {border}"]
+    changes += ["rgb"] * (colour == "rgb") + ["output not rounded"] * (not rounded)
+    full = ", ".join([name, *changes])
+    return replace(PROTOCOLS[name], name=full, border=border, colour=colour, rounded=rounded)
 
 
 def round_to_8bit(image: Array) -> Array:
@@ -61,13 +100,16 @@ def round_to_8bit(image: Array) -> Array:
     return round_to(np.uint8, image)
 
 
-def reference(picture: Picture) -> Array:
-    """The luma that a test starts from: float64 with the whole values 0 … 255, shape (H, W).
+def reference(picture: Picture, colour: str = "y") -> Array:
+    """What a test starts from: float64 with the whole values 0 … 255, (H, W) or (H, W, 3).
 
     MATLAB's ``rgb2ycbcr`` of a uint8 picture gives uint8. The published tables were made so: with
     Y left unrounded, bicubic scores 0.01 dB above them.
     """
-    return round_to_8bit(picture.luma() * 255)
+    if colour == "y":
+        return round_to_8bit(picture.luma() * 255)
+    pixels = picture.pixels / peak_of(picture.pixels.dtype)
+    return round_to_8bit((pixels if pixels.ndim == 3 else np.dstack([pixels] * 3)) * 255)
 
 
 def crop(hr: Array, scale: float) -> Array:
@@ -88,8 +130,12 @@ def interpolate(lr: Array, hr_shape: tuple[int, ...]) -> Array:
     return imresize(lr, size=(hr_shape[0], hr_shape[1]))
 
 
-def score(output: Array, hr: Array, scale: float) -> Score:
-    """Score a restored luma in [0, 255] against the cropped HR luma."""
-    border = math.ceil(scale)
-    output = round_to_8bit(output)
-    return Score(metrics.psnr(output, hr, border=border), metrics.ssim(output, hr, border=border))
+def score(
+    output: Array, hr: Array, scale: float, protocol: Protocol = PROTOCOLS["published"]
+) -> Score:
+    """Score a restored image in [0, 255] against the cropped HR image."""
+    border = math.ceil(scale) if protocol.border is None else protocol.border
+    output = round_to_8bit(output) if protocol.rounded else np.clip(output, 0, 255)
+    channels = zip(np.atleast_3d(output).T, np.atleast_3d(hr).T, strict=True)
+    ssim = fmean(metrics.ssim(one.T, other.T, border=border) for one, other in channels)
+    return Score(metrics.psnr(output, hr, border=border), ssim)

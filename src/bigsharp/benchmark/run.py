@@ -1,8 +1,12 @@
-"""Score models on image sets."""
+"""Score methods on image sets, each image once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from math import ceil, isfinite
 from pathlib import Path
@@ -10,11 +14,17 @@ from statistics import fmean
 from typing import Any
 
 from bigsharp import picture, protocol
+from bigsharp.benchmark.methods import Case, Method, open_method
+from bigsharp.benchmark.published import find
+from bigsharp.benchmark.records import Key, Record, RecordFile
 from bigsharp.data import find_images
-from bigsharp.engines import Engine, Family, open_engine
+from bigsharp.engines import BICUBIC
 from bigsharp.errors import BigsharpError
-from bigsharp.pipeline import choose_target, upscale_picture
+from bigsharp.pipeline import Progress, silent
 from bigsharp.protocol import Protocol, Score
+
+#: In dB, between bicubic as measured and as published, rounded to 0.01 there.
+_TOLERANCE = 0.0101
 
 #: SSIM's window must fit inside the shaved border.
 _SMALLEST = 11
@@ -22,37 +32,41 @@ _SMALLEST = 11
 
 @dataclass(frozen=True)
 class Result:
-    """One model on one image set at one scale.
+    """One method on one image set at one scale.
 
     Attributes
     ----------
-    data, model, protocol : str
+    data, method, protocol : str
     scale : float
-    images : dict of str to Score
-        By file name.
+    records : tuple of Record
+        One an image, in the set's order.
     """
 
     data: str
     scale: float
-    model: str
+    method: str
     protocol: str
-    images: dict[str, Score]
+    records: tuple[Record, ...]
 
     @property
     def mean(self) -> Score:
         """The mean over the images."""
-        scores = self.images.values()
-        return Score(fmean(s.psnr for s in scores), fmean(s.ssim for s in scores))
+        return Score(fmean(r.psnr for r in self.records), fmean(r.ssim for r in self.records))
+
+    @property
+    def seconds(self) -> float:
+        """Mean time for an image."""
+        return fmean(r.seconds for r in self.records)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON; the infinite PSNR of an equal image becomes null."""
         return {
             "data": self.data,
             "scale": self.scale,
-            "model": self.model,
+            "model": self.method,
             "protocol": self.protocol,
             "mean": _plain(self.mean),
-            "images": {name: _plain(score) for name, score in self.images.items()},
+            "images": {r.image: _plain(Score(r.psnr, r.ssim)) for r in self.records},
         }
 
 
@@ -60,17 +74,29 @@ def _plain(score: Score) -> dict[str, float | None]:
     return {key: value if isfinite(value) else None for key, value in asdict(score).items()}
 
 
-def evaluate(
+@dataclass(frozen=True)
+class Task:
+    """One image at one scale, for the methods that have not scored it."""
+
+    data: str
+    path: Path
+    scale: float
+    methods: tuple[str, ...]
+
+
+def benchmark(
     data: Sequence[str],
     scales: Sequence[float],
-    models: Sequence[str],
+    methods: Sequence[str],
     *,
-    protocol_name: str = "published",
+    rules: Protocol = protocol.PROTOCOLS["published"],
     engine: str = "auto",
     root: str | Path | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    kept: RecordFile | None = None,
+    jobs: int = 1,
+    progress: Progress = silent,
 ) -> list[Result]:
-    """Score every model on every set at every scale.
+    """Score every method on every set at every scale.
 
     Parameters
     ----------
@@ -78,59 +104,162 @@ def evaluate(
         Image sets by name, or folders.
     scales : sequence of float
         Real numbers > 1.
-    models : sequence of str
-        As `bigsharp.load` takes them; "bicubic" is the ILR image itself.
-    protocol_name : {"published", "8bit-lr"}
+    methods : sequence of str
+        Models as `bigsharp.load` takes them ("bicubic" is the ILR image itself), or folders of
+        restored pictures.
+    rules : Protocol
     engine : str
     root : path, optional
         The folder of the image sets.
+    kept : RecordFile, optional
+        Scores to go on from and to add to; what is in it is not computed again.
+    jobs : int
+        Processes, among which the cores are shared out.
     progress : callable
         Called with the number of pictures scored and of all of them.
 
     Returns
     -------
     list of Result
-        In the order of `data`, then `scales`, then `models`.
+        In the order of `data`, then `scales`, then `methods`.
 
     Raises
     ------
     BigsharpError
-        A set, scale, model or protocol is unknown; a picture is broken or too small.
+        A set, scale or method is unknown; a picture is broken or too small.
     """
-    if protocol_name not in protocol.PROTOCOLS:
-        known = ", ".join(protocol.PROTOCOLS)
-        raise BigsharpError(f"no protocol is called {protocol_name!r}; there are {known}")
     for scale in scales:
         if not 1 < scale < float("inf"):
             raise BigsharpError(f"a scale to evaluate is a number above 1, not {scale:g}")
-    rules = protocol.PROTOCOLS[protocol_name]
-    engines = {name: open_engine(name, engine) for name in models}
+    if jobs < 1:
+        raise BigsharpError(f"jobs are at least 1, not {jobs}")
+    opened = {name: open_method(name, engine) for name in methods}
     sets = {name: find_images(name, root) for name in data}
-    total = len(scales) * len(models) * sum(map(len, sets.values()))
-    done = 0
-    results = []
-    for name, paths in sets.items():
-        for scale in scales:
-            scores: dict[str, dict[str, Score]] = {model: {} for model in engines}
-            for path in paths:
-                for model, score in _score_image(path, scale, rules, engines).items():
-                    scores[model][path.name] = score
-                    done += 1
-                    progress(done, total)
-            results += [Result(name, scale, m, rules.name, s) for m, s in scores.items()]
-    return results
+    keys = {
+        (name, path, scale, method.name): _key(name, path, scale, method, rules)
+        for name, paths in sets.items()
+        for scale in scales
+        for path in paths
+        for method in opened.values()
+    }
+    scored = dict(kept.records) if kept else {}
+    tasks = [
+        Task(name, path, scale, missing)
+        for name, paths in sets.items()
+        for scale in scales
+        for path in paths
+        if (missing := tuple(m for m in opened if keys[name, path, scale, m] not in scored))
+    ]
+    done = len(keys) - sum(len(task.methods) for task in tasks)
+    progress(done, len(keys))
+    for record in _run(tasks, opened, rules, engine, jobs):
+        scored[record.key] = record
+        if kept is not None:
+            kept.append(record)
+        done += 1
+        progress(done, len(keys))
+    return [
+        Result(name, scale, method, rules.name,
+               tuple(scored[keys[name, path, scale, method]] for path in paths))
+        for name, paths in sets.items()
+        for scale in scales
+        for method in opened
+    ]  # fmt: skip
 
 
-def _score_image(
-    path: Path, scale: float, rules: Protocol, engines: dict[str, Engine | Family]
-) -> dict[str, Score]:
-    """Every model's score on one image."""
-    hr = protocol.crop(protocol.reference(picture.read(path)), scale)
-    if min(hr.shape) < 2 * ceil(scale) + _SMALLEST:
+def check_bicubic(data: Sequence[str], scales: Sequence[float], **settings: Any) -> None:
+    """See that bicubic scores what is published: else nothing measured here can be compared.
+
+    Parameters
+    ----------
+    data, scales, settings
+        As `benchmark` takes them; sets and scales that nothing is published of are passed over.
+
+    Raises
+    ------
+    BigsharpError
+        It does not, or nothing is published of these.
+    """
+    for result in (found := benchmark(data, scales, [BICUBIC], **settings)):
+        entry = find(result.data, result.scale, BICUBIC)
+        if entry and abs(result.mean.psnr - entry.psnr) > _TOLERANCE:
+            raise BigsharpError(
+                f"bicubic scores {result.mean.psnr:.2f} dB on {result.data} at ×{result.scale:g}, "
+                f"and {entry.psnr:.2f} is published: images or protocol ({result.protocol}) differ"
+            )
+    if not any(find(result.data, result.scale, BICUBIC) for result in found):
+        raise BigsharpError("--check: no bicubic score is published of these sets and scales")
+
+
+def _key(data: str, path: Path, scale: float, method: Method, rules: Protocol) -> Key:
+    return (
+        data, path.name, float(scale), method.name, method.weights, method.engine, rules.name
+    )  # fmt: skip
+
+
+def _run(
+    tasks: list[Task], opened: dict[str, Method], rules: Protocol, engine: str, jobs: int
+) -> Iterator[Record]:
+    """Records as they come, from this process or from several."""
+    if jobs == 1:
+        for task in tasks:
+            yield from _score_image(task, opened, rules)
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    pool = ProcessPoolExecutor(
+        jobs,
+        # PyTorch and ONNX Runtime have threads, which a forked process would lack.
+        multiprocessing.get_context("spawn"),
+        _open_worker,
+        (tuple(opened), rules, engine, threads),
+    )
+    try:
+        for future in as_completed([pool.submit(_work, task) for task in tasks]):
+            yield from future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_worker: dict[str, Any] = {}
+
+
+def _open_worker(methods: Sequence[str], rules: Protocol, engine: str, threads: int) -> None:
+    _worker["rules"] = rules
+    _worker["opened"] = {name: open_method(name, engine, threads) for name in methods}
+
+
+def _work(task: Task) -> list[Record]:
+    return list(_score_image(task, _worker["opened"], _worker["rules"]))
+
+
+def _score_image(task: Task, opened: dict[str, Method], rules: Protocol) -> Iterator[Record]:
+    """Every missing method's score on one image."""
+    case, hr = make_case(task.data, task.path, task.scale, rules)
+    for method in (opened[name] for name in task.methods):
+        began = time.perf_counter()
+        restored = method.restore(case)
+        seconds = time.perf_counter() - began
+        score = protocol.score(restored, hr, task.scale, rules)
+        yield Record(
+            *_key(task.data, task.path, task.scale, method, rules),
+            psnr=score.psnr,
+            ssim=score.ssim,
+            seconds=round(seconds, 4),
+            versions=method.versions,
+        )
+
+
+def make_case(data: str, path: Path, scale: float, rules: Protocol) -> tuple[Case, Any]:
+    """One image to restore, and the HR image, float64 in [0, 255], to score against.
+
+    Raises
+    ------
+    BigsharpError
+        The picture is broken, or too small.
+    """
+    hr = protocol.crop(protocol.reference(picture.read(path), rules.colour), scale)
+    border = ceil(scale) if rules.border is None else rules.border
+    if min(hr.shape[:2]) < 2 * border + _SMALLEST:
         raise BigsharpError(f"{path}: too small to be scored at scale {scale:g}")
     lr = picture.Picture(protocol.degrade(hr, scale, rules) / 255)
-    target = choose_target(lr.size, height=hr.shape[0], width=hr.shape[1])
-    return {
-        model: protocol.score(upscale_picture(lr, target, engine).pixels * 255, hr, scale)
-        for model, engine in engines.items()
-    }
+    return Case(data, path, scale, lr, (hr.shape[0], hr.shape[1]), rules.colour), hr

@@ -64,6 +64,7 @@ class Family:
 
     def __init__(self, members: Sequence[Engine]) -> None:
         self.members = members
+        self.name = members[0].name
 
     def at(self, scale: float) -> Engine:
         """The member for a scale: the one that was trained nearest to it, as a ratio."""
@@ -75,7 +76,7 @@ def available_models() -> list[str]:
     return [*sorted([*weights.names(), *weights.families()]), BICUBIC]
 
 
-def open_engine(model: str | Path, engine: str = "auto") -> Engine | Family:
+def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> Engine | Family:
     """Make a model ready to run.
 
     Parameters
@@ -84,6 +85,8 @@ def open_engine(model: str | Path, engine: str = "auto") -> Engine | Family:
         A name of `available_models`, a checkpoint (.pt), or an exported network (.onnx).
     engine : {"auto", "onnx", "torch"}
         "auto" takes PyTorch where it finds a CUDA GPU, else ONNX Runtime.
+    threads : int
+        That a network runs on; 0 for one a core.
 
     Raises
     ------
@@ -96,11 +99,11 @@ def open_engine(model: str | Path, engine: str = "auto") -> Engine | Family:
     if model == BICUBIC:
         return Identity()
     if members := weights.families().get(model):
-        return Family([_open_network(member, engine) for member in members])
-    return _open_network(model, engine)
+        return Family([_open_network(member, engine, threads) for member in members])
+    return _open_network(model, engine, threads)
 
 
-def _open_network(model: str, engine: str) -> Engine:
+def _open_network(model: str, engine: str, threads: int) -> Engine:
     extension = Path(model).suffix.lower()
     if extension not in (".pt", ".onnx"):
         if model not in weights.names():
@@ -119,10 +122,10 @@ def _open_network(model: str, engine: str) -> Engine:
     if engine == "torch":
         from bigsharp.engines.torch import TorchEngine
 
-        return TorchEngine(model, "cuda" if has_cuda() else "cpu")
+        return TorchEngine(model, "cuda" if has_cuda() else "cpu", threads)
     from bigsharp.engines.onnx import OnnxEngine
 
-    return OnnxEngine(model)
+    return OnnxEngine(model, threads)
 
 
 def has_cuda() -> bool:

@@ -25,6 +25,8 @@ class OnnxEngine:
     ----------
     path : str or path
         A file that `bigsharp export` wrote.
+    threads : int
+        0 for one a core.
 
     Raises
     ------
@@ -34,11 +36,12 @@ class OnnxEngine:
 
     name = "onnx"
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, threads: int = 0) -> None:
         if not Path(path).is_file():
             raise BigsharpError(f"{path}: no such file")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.intra_op_num_threads = threads
         try:
             self.session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]

@@ -21,6 +21,8 @@ class TorchEngine:
         Released weights or a checkpoint of `bigsharp train`.
     device : str
         "cpu" or "cuda".
+    threads : int
+        On the CPU, for the whole process; 0 leaves it as it is.
 
     Raises
     ------
@@ -30,7 +32,9 @@ class TorchEngine:
 
     name = "torch"
 
-    def __init__(self, path: str | Path, device: str = "cpu") -> None:
+    def __init__(self, path: str | Path, device: str = "cpu", threads: int = 0) -> None:
+        if threads:
+            torch.set_num_threads(threads)
         self.device = torch.device(device)
         content = models.read_checkpoint(path)
         self.scales: Sequence[float] = content["scales"]

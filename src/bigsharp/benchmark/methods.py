@@ -1,0 +1,179 @@
+"""What can be scored: a model, or a folder of pictures that others restored."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+import bigsharp
+from bigsharp import picture, protocol, weights
+from bigsharp.arrays import Array
+from bigsharp.engines import BICUBIC, available_models, open_engine
+from bigsharp.errors import BigsharpError
+from bigsharp.picture import FORMATS, Picture
+from bigsharp.pipeline import choose_target, upscale_picture
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image at one scale, to be restored.
+
+    Attributes
+    ----------
+    data : str
+    path : Path
+        The HR image.
+    scale : float
+    lr : Picture
+        Floats in [0, 1].
+    size : (int, int)
+        Height and width to restore.
+    colour : {"y", "rgb"}
+    """
+
+    data: str
+    path: Path
+    scale: float
+    lr: Picture
+    size: tuple[int, int]
+    colour: str
+
+
+class Method(Protocol):
+    """Something that restores.
+
+    Attributes
+    ----------
+    name : str
+    weights : str
+        The first 16 digits of the SHA-256 of what is run; empty where nothing is.
+    engine : str
+    versions : dict of str to str
+    """
+
+    name: str
+    weights: str
+    engine: str
+    versions: dict[str, str]
+
+    def restore(self, case: Case) -> Array:
+        """The restored image in [0, 255], of the case's size, not rounded."""
+        ...
+
+
+class Model:
+    """A model as `bigsharp.load` takes it.
+
+    Parameters
+    ----------
+    name : str
+    engine : str
+    threads : int
+        For the network; 0 for all.
+    """
+
+    def __init__(self, name: str, engine: str = "auto", threads: int = 0) -> None:
+        self.name = name
+        self.weights = _digest_of(name)
+        self.opened = open_engine(name, engine, threads)
+        self.engine = self.opened.name
+        library = {"onnx": "onnxruntime", "torch": "torch"}.get(self.engine)
+        self.versions = _versions("numpy", *([library] if library else []))
+
+    def restore(self, case: Case) -> Array:
+        """Enlarge and restore the LR image."""
+        target = choose_target(case.lr.size, height=case.size[0], width=case.size[1])
+        return upscale_picture(case.lr, target, self.opened).pixels * 255
+
+
+class Restored:
+    """A folder of pictures restored elsewhere.
+
+    They lie in FOLDER/SET/xSCALE, FOLDER/xSCALE or FOLDER itself, each named as its HR image, with
+    or without more behind it (baby.png, baby_SRCNN.png), as large as that or as its crop to a
+    multiple of the scale.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    engine = "files"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = str(folder)
+        self.weights = ""
+        self.versions = _versions("numpy", "pillow")
+
+    def restore(self, case: Case) -> Array:
+        """Read the picture restored from this case."""
+        path = self._find(case)
+        image = protocol.reference(picture.read(path), case.colour)
+        if image.shape[:2] != case.size:
+            image = protocol.crop(image, case.scale)
+        if image.shape[:2] != case.size:
+            (height, width), (found_height, found_width) = case.size, image.shape[:2]
+            raise BigsharpError(
+                f"{path}: {found_width} × {found_height}; restored from {case.path.name} at "
+                f"×{case.scale:g} it would be {width} × {height}"
+            )
+        return image
+
+    def _find(self, case: Case) -> Path:
+        scale = f"x{case.scale:g}"
+        places = [self.folder / Path(case.data).name / scale, self.folder / scale, self.folder]
+        stem = case.path.stem
+        for place in places:
+            if not place.is_dir():
+                continue
+            pictures = [p for p in sorted(place.iterdir()) if p.suffix.lower() in FORMATS]
+            # The HR images of a set can begin alike (img_1, img_10): a sign must follow the name.
+            found = [p for p in pictures if p.stem == stem] or [
+                p for p in pictures if p.stem.startswith((f"{stem}_", f"{stem}-", f"{stem}."))
+            ]
+            if len(found) > 1:
+                raise BigsharpError(
+                    f"{place}: {found[0].name} and {found[1].name} could both be {case.path.name}"
+                )
+            if found:
+                return found[0]
+        raise BigsharpError(
+            f"{self.folder}: no picture restored from {case.path.name} at ×{case.scale:g}, in "
+            f"{' or '.join(map(str, places))}"
+        )
+
+
+def open_method(name: str, engine: str = "auto", threads: int = 0) -> Method:
+    """A model, or, where the name is a folder's, the pictures in it.
+
+    Raises
+    ------
+    BigsharpError
+        It is neither.
+    """
+    if Path(name).is_dir() and name not in available_models():
+        return Restored(Path(name))
+    return Model(name, engine, threads)
+
+
+def _digest_of(name: str) -> str:
+    if name == BICUBIC:
+        return ""
+    if Path(name).is_file():
+        files = [Path(name)]
+    else:
+        # The .pt and the .onnx hold the same weights, so either engine has one digest.
+        members = weights.families().get(name, [name])
+        files = [weights.path(member, ".pt") for member in members if member in weights.names()]
+    content = b"".join(path.read_bytes() for path in files)
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _versions(*libraries: str) -> dict[str, str]:
+    known = {"bigsharp": bigsharp.__version__, "python": platform.python_version()}
+    return known | {library: version(library) for library in libraries}
