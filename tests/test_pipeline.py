@@ -65,7 +65,7 @@ def test_a_halo_smaller_than_the_receptive_field_would_show(checkpoint: Path) ->
 class Stub:
     """An engine that notes what it is given and makes it brighter."""
 
-    name, halo = "stub", 3
+    name, halo, parameters = "stub", 3, None
 
     def __init__(self, *scales: float) -> None:
         self.scales = scales

@@ -6,6 +6,7 @@ Nothing but Typer is imported before a verb runs, so that the help answers at on
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import sys
 import time
@@ -213,7 +214,7 @@ def benchmark(
     methods: Annotated[
         str,
         typer.Option(
-            help="Models, .pt or .onnx files, or folders of restored pictures, with commas between."
+            help="Models, .pt or .onnx files, folders of restored pictures; NAME=WHAT names one."
         ),
     ] = "bicubic,vdsr",
     output: Annotated[
@@ -230,6 +231,16 @@ def benchmark(
     check: Annotated[
         bool, typer.Option("--check", help="First see that bicubic scores as published.")
     ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Draw the figures and write report.html.")
+    ] = False,
+    crop: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="IMAGE[:LEFT,TOP,WIDTH,HEIGHT]",
+            help="Show this image in the report; again for more [default: each set's first].",
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that share the cores.")] = 1,
     engine: Engine = "auto",
     root: Root = None,
@@ -237,9 +248,15 @@ def benchmark(
 ) -> None:
     """Score methods on image sets and lay the published tables beside; goes on where it stopped."""
     from bigsharp.benchmark import run, table
+    from bigsharp.benchmark.methods import open_methods
     from bigsharp.benchmark.records import RecordFile
+    from bigsharp.benchmark.report import parse_crop, require_libraries, write_report
     from bigsharp.protocol import choose
 
+    if report:
+        require_libraries()
+    for words in crop or []:
+        parse_crop(words)
     rules = choose(protocol, border=border, colour=colour, rounded=rounding)
     kept = RecordFile(output / "records.jsonl")
     sets, scales = _words(data), _numbers(scale, "--scale")
@@ -261,6 +278,13 @@ def benchmark(
     if not quiet:
         _print_table(grid, rules)
         print(output / "table.md")
+    if report:
+        opened = open_methods(_words(methods), engine)
+        command = shlex.join(["bigsharp", *sys.argv[1:]])
+        page = write_report(
+            results, opened, rules, output, crops=crop or (), root=root, command=command
+        )
+        print(page)
 
 
 def _print_table(grid: Grid, rules: Protocol) -> None:
@@ -268,7 +292,8 @@ def _print_table(grid: Grid, rules: Protocol) -> None:
 
     from bigsharp.benchmark.table import terminal_table
 
-    Console().print(terminal_table(grid))
+    # Into a file or a pipe goes the whole table, however wide.
+    Console(width=None if sys.stdout.isatty() else 1000).print(terminal_table(grid))
     print(f"protocol {rules.name}: {rules.description}")
 
 

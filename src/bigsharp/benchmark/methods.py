@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -52,12 +53,15 @@ class Method(Protocol):
     weights : str
         The first 16 digits of the SHA-256 of what is run; empty where nothing is.
     engine : str
+    parameters : int, optional
+        Trained values, where their number is known.
     versions : dict of str to str
     """
 
     name: str
     weights: str
     engine: str
+    parameters: int | None
     versions: dict[str, str]
 
     def restore(self, case: Case) -> Array:
@@ -70,17 +74,19 @@ class Model:
 
     Parameters
     ----------
-    name : str
+    name, model : str
+        What to call it, and what it is.
     engine : str
     threads : int
         For the network; 0 for all.
     """
 
-    def __init__(self, name: str, engine: str = "auto", threads: int = 0) -> None:
+    def __init__(self, name: str, model: str, engine: str = "auto", threads: int = 0) -> None:
         self.name = name
-        self.weights = _digest_of(name)
-        self.opened = open_engine(name, engine, threads)
+        self.weights = _digest_of(model)
+        self.opened = open_engine(model, engine, threads)
         self.engine = self.opened.name
+        self.parameters = self.opened.parameters
         library = {"onnx": "onnxruntime", "torch": "torch"}.get(self.engine)
         self.versions = _versions("numpy", *([library] if library else []))
 
@@ -99,14 +105,16 @@ class Restored:
 
     Parameters
     ----------
+    name : str
     folder : Path
     """
 
     engine = "files"
+    parameters: int | None = None
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
         self.folder = folder
-        self.name = str(folder)
         self.weights = ""
         self.versions = _versions("numpy", "pillow")
 
@@ -148,17 +156,38 @@ class Restored:
         )
 
 
-def open_method(name: str, engine: str = "auto", threads: int = 0) -> Method:
-    """A model, or, where the name is a folder's, the pictures in it.
+def open_method(words: str, engine: str = "auto", threads: int = 0) -> Method:
+    """A model, or the pictures in a folder; ``name=model`` and ``name=folder`` give it a name.
 
     Raises
     ------
     BigsharpError
         It is neither.
     """
-    if Path(name).is_dir() and name not in available_models():
-        return Restored(Path(name))
-    return Model(name, engine, threads)
+    name, _, what = words.rpartition("=")
+    name = name or what
+    if Path(what).is_dir() and what not in available_models():
+        return Restored(name, Path(what))
+    return Model(name, what, engine, threads)
+
+
+def open_methods(
+    several: Sequence[str], engine: str = "auto", threads: int = 0
+) -> dict[str, Method]:
+    """Methods by their names.
+
+    Raises
+    ------
+    BigsharpError
+        One cannot be opened, or two have one name.
+    """
+    opened: dict[str, Method] = {}
+    for words in several:
+        method = open_method(words, engine, threads)
+        if method.name in opened:
+            raise BigsharpError(f"two methods are called {method.name!r}; name one, as in a=b.onnx")
+        opened[method.name] = method
+    return opened
 
 
 def _digest_of(name: str) -> str:

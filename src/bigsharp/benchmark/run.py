@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Any
 
 from bigsharp import picture, protocol
-from bigsharp.benchmark.methods import Case, Method, open_method
+from bigsharp.benchmark.methods import Case, Method, open_methods
 from bigsharp.benchmark.published import find
 from bigsharp.benchmark.records import Key, Record, RecordFile
 from bigsharp.data import find_images
@@ -106,7 +106,7 @@ def benchmark(
         Real numbers > 1.
     methods : sequence of str
         Models as `bigsharp.load` takes them ("bicubic" is the ILR image itself), or folders of
-        restored pictures.
+        restored pictures; ``name=model`` gives one a name.
     rules : Protocol
     engine : str
     root : path, optional
@@ -133,7 +133,7 @@ def benchmark(
             raise BigsharpError(f"a scale to evaluate is a number above 1, not {scale:g}")
     if jobs < 1:
         raise BigsharpError(f"jobs are at least 1, not {jobs}")
-    opened = {name: open_method(name, engine) for name in methods}
+    opened = open_methods(methods, engine)
     sets = {name: find_images(name, root) for name in data}
     keys = {
         (name, path, scale, method.name): _key(name, path, scale, method, rules)
@@ -152,7 +152,7 @@ def benchmark(
     ]
     done = len(keys) - sum(len(task.methods) for task in tasks)
     progress(done, len(keys))
-    for record in _run(tasks, opened, rules, engine, jobs):
+    for record in _run(tasks, methods, opened, rules, engine, jobs):
         scored[record.key] = record
         if kept is not None:
             kept.append(record)
@@ -198,7 +198,12 @@ def _key(data: str, path: Path, scale: float, method: Method, rules: Protocol) -
 
 
 def _run(
-    tasks: list[Task], opened: dict[str, Method], rules: Protocol, engine: str, jobs: int
+    tasks: list[Task],
+    methods: Sequence[str],
+    opened: dict[str, Method],
+    rules: Protocol,
+    engine: str,
+    jobs: int,
 ) -> Iterator[Record]:
     """Records as they come, from this process or from several."""
     if jobs == 1:
@@ -211,7 +216,7 @@ def _run(
         # PyTorch and ONNX Runtime have threads, which a forked process would lack.
         multiprocessing.get_context("spawn"),
         _open_worker,
-        (tuple(opened), rules, engine, threads),
+        (methods, rules, engine, threads),
     )
     try:
         for future in as_completed([pool.submit(_work, task) for task in tasks]):
@@ -225,7 +230,7 @@ _worker: dict[str, Any] = {}
 
 def _open_worker(methods: Sequence[str], rules: Protocol, engine: str, threads: int) -> None:
     _worker["rules"] = rules
-    _worker["opened"] = {name: open_method(name, engine, threads) for name in methods}
+    _worker["opened"] = open_methods(methods, engine, threads)
 
 
 def _work(task: Task) -> list[Record]:

@@ -167,19 +167,26 @@ def write(grid: Grid, folder: Path, note: str) -> None:
 
 
 def terminal_table(grid: Grid) -> Table:
-    """A table for rich to print, the best score of a row in bold."""
+    """A table for rich to print, of the methods measured; the best score of a row in bold."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title="PSNR (dB)/SSIM", box=box.SIMPLE_HEAD)
     kinds = len({row.kind for row in grid.rows}) > 1
-    for label in ["set", "scale", ""][: 2 + kinds]:
+    labels = ["set", "scale", ""] if kinds else ["set", "scale"]
+    measured = [
+        number
+        for number in range(len(grid.methods))
+        if any(row.cells[number] for row in grid.rows if row.kind == "measured")
+    ]
+    table = Table(title="PSNR (dB)/SSIM", box=box.SIMPLE_HEAD)
+    for label in labels:
         table.add_column(label)
-    for method in grid.methods:
-        table.add_column(escape(method), justify="right")
+    for number in measured:
+        # A narrow terminal breaks a cell into lines; it must not lose digits.
+        table.add_column(escape(grid.methods[number]), justify="right", overflow="fold")
     for line in _lines(grid, lambda cell: f"[bold]{cell}[/]", escape):
-        table.add_row(*(line if kinds else line[:2] + line[3:]))
+        table.add_row(*line[: len(labels)], *(line[3 + number] for number in measured))
     return table
 
 

@@ -30,11 +30,14 @@ class Engine(Protocol):
         The radius of the network's receptive field, in pixels.
     scales : sequence of float
         What the network was trained on; empty if that is not known.
+    parameters : int, optional
+        Trained values, where their number is known.
     """
 
     name: str
     halo: int
     scales: Sequence[float]
+    parameters: int | None
 
     def restore(self, ilr: Array) -> Array:
         """Restore ILR luma: float32, (H, W), in [0, 1], to the same; the output is not clipped."""
@@ -47,6 +50,7 @@ class Identity:
     name = BICUBIC
     halo = 0
     scales: Sequence[float] = ()
+    parameters: int | None = 0
 
     def restore(self, ilr: Array) -> Array:
         """Return `ilr` itself."""
@@ -65,6 +69,7 @@ class Family:
     def __init__(self, members: Sequence[Engine]) -> None:
         self.members = members
         self.name = members[0].name
+        self.parameters = members[0].parameters
 
     def at(self, scale: float) -> Engine:
         """The member for a scale: the one that was trained nearest to it, as a ratio."""

@@ -17,6 +17,9 @@ RECEPTIVE_FIELD = "bigsharp.receptive_field"
 #: The one that holds the scales it was trained on, separated by commas.
 SCALES = "bigsharp.scales"
 
+#: The one that holds how many trained values it has.
+PARAMETERS = "bigsharp.parameters"
+
 
 class OnnxEngine:
     """Run an exported network on the CPU.
@@ -51,6 +54,8 @@ class OnnxEngine:
             self.scales: Sequence[float] = [
                 float(scale) for scale in metadata[SCALES].split(",") if scale
             ]
+            count = metadata.get(PARAMETERS)
+            self.parameters = int(count) if count else None
         except Exception:
             raise BigsharpError(f"{path}: not a network exported by bigsharp") from None
         self.input = self.session.get_inputs()[0].name

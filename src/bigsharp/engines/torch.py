@@ -43,6 +43,7 @@ class TorchEngine:
             memory_format=torch.channels_last,  # type: ignore[call-overload]
         )
         self.halo = self.network.halo
+        self.parameters: int | None = self.network.parameter_count
 
     @torch.inference_mode()
     def restore(self, ilr: Array) -> Array:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from bigsharp import models
-from bigsharp.engines.onnx import RECEPTIVE_FIELD, SCALES
+from bigsharp.engines.onnx import PARAMETERS, RECEPTIVE_FIELD, SCALES
 from bigsharp.errors import BigsharpError
 from bigsharp.files import write_bytes
 from bigsharp.models.network import Network
@@ -21,9 +21,9 @@ from bigsharp.models.network import Network
 def to_onnx(network: Network, scales: Sequence[float] = ()) -> bytes:
     """The network as an ONNX model for pictures of any size.
 
-    Input ``ilr`` and output ``restored`` are float32, (1, 1, height, width). The receptive field
-    and the scales that the network was trained on are written into the model's metadata, where the
-    engine finds them.
+    Input ``ilr`` and output ``restored`` are float32, (1, 1, height, width). The receptive
+    field, the scales that the network was trained on and the number of its parameters are written
+    into the model's metadata, where the engine finds them.
 
     Raises
     ------
@@ -52,6 +52,7 @@ def to_onnx(network: Network, scales: Sequence[float] = ()) -> bytes:
         entry.ClearField("doc_string")
     model.metadata_props.add(key=RECEPTIVE_FIELD, value=str(network.receptive_field))
     model.metadata_props.add(key=SCALES, value=",".join(f"{scale:g}" for scale in scales))
+    model.metadata_props.add(key=PARAMETERS, value=str(network.parameter_count))
     return model.SerializeToString()
 
 

@@ -1,0 +1,213 @@
+"""One web page with everything that a benchmark measured, and nothing outside it."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import io
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from bigsharp.arrays import Array
+from bigsharp.benchmark import figures
+from bigsharp.benchmark.figures import Box, Comparison
+from bigsharp.benchmark.methods import Method
+from bigsharp.benchmark.run import Result
+from bigsharp.benchmark.table import lay_out
+from bigsharp.data import find_images
+from bigsharp.engines import BICUBIC
+from bigsharp.errors import BigsharpError
+from bigsharp.files import write_bytes
+from bigsharp.protocol import Protocol
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def require_libraries() -> None:
+    """Say in one line how to install what figures and report need."""
+    for library in ("matplotlib", "jinja2"):
+        if find_spec(library) is None:
+            raise BigsharpError(
+                f"figures and report need {library}, the extra 'bench': "
+                "pip install 'bigsharp[bench]'"
+            )
+
+
+def parse_crop(words: str) -> tuple[str, Box | None]:
+    """An image's name, and the box of IMAGE:LEFT,TOP,WIDTH,HEIGHT.
+
+    Raises
+    ------
+    BigsharpError
+        It is not of that form.
+    """
+    name, colon, numbers = words.partition(":")
+    if not colon:
+        return name, None
+    try:
+        left, top, width, height = map(int, numbers.split(","))
+    except ValueError:
+        raise BigsharpError(f"--crop: {words!r} is not IMAGE:LEFT,TOP,WIDTH,HEIGHT") from None
+    return name, Box(left, top, width, height)
+
+
+def write_report(
+    results: Sequence[Result],
+    methods: Mapping[str, Method],
+    rules: Protocol,
+    folder: Path,
+    *,
+    crops: Sequence[str] = (),
+    root: str | Path | None = None,
+    command: str = "",
+) -> Path:
+    """Draw the figures, into FOLDER/figures, and write FOLDER/report.html.
+
+    Parameters
+    ----------
+    results : sequence of Result
+    methods : dict of str to Method
+        Those of the results, by name.
+    rules : Protocol
+    folder : Path
+    crops : sequence of str
+        The images to show crops of, as `parse_crop` takes them; by default each set's first.
+    root : path, optional
+        The folder of the image sets.
+    command : str
+        What the user typed.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    BigsharpError
+        An image to be cropped is in no set, or something cannot be written.
+    """
+    import jinja2
+
+    groups: dict[tuple[str, float], list[Result]] = {}
+    for result in results:
+        groups.setdefault((result.data, result.scale), []).append(result)
+    chosen = _chosen_images(crops, list(dict.fromkeys(data for data, _ in groups)), root)
+    shown: dict[str, list[dict[str, str]]] = {"crops": [], "images": [], "cost": []}
+    sliders = []
+    for (data, scale), group in groups.items():
+        place = f"{Path(data).name}-x{scale:g}"
+        caption = f"{Path(data).name}, ×{scale:g}"
+        for path, box in chosen[data]:
+            comparison = figures.compare(group, path, rules, methods)
+            box = box or figures.telling_box(comparison)
+            figure = figures.crops(comparison, box)
+            file = folder / "figures" / f"{place}-{path.stem}"
+            shown["crops"].append(_keep(figure, file, f"{path.name}, {caption}"))
+            sliders += _slider(comparison)
+        for kind, figure in (
+            ("images", figures.distribution(group)),
+            ("cost", figures.cost(group, methods)),
+        ):
+            shown[kind].append(_keep(figure, folder / "figures" / f"{place}-{kind}", caption))
+    template = (resources.files(__package__) / "report.html").read_text(encoding="utf-8")
+    page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
+        template
+    )
+    text = page.render(
+        title="bigsharp benchmark",
+        rules=rules,
+        grid=lay_out(results),
+        sliders=sliders,
+        sections=[
+            ("Crops", shown["crops"]),
+            ("Image by image", shown["images"]),
+            ("What a decibel costs", shown["cost"]),
+        ],
+        records=[record for result in results for record in result.records],
+        methods=methods,
+        command=command,
+        date=datetime.datetime.now().astimezone().isoformat(" ", "minutes"),
+        machine=machine(),
+    )
+    write_bytes(folder / "report.html", text.encode())
+    return folder / "report.html"
+
+
+def _chosen_images(
+    crops: Sequence[str], sets: Sequence[str], root: str | Path | None
+) -> dict[str, list[tuple[Path, Box | None]]]:
+    """The images to show, a set each."""
+    images = {data: find_images(data, root) for data in sets}
+    if not crops:
+        return {data: [(paths[0], None)] for data, paths in images.items()}
+    chosen: dict[str, list[tuple[Path, Box | None]]] = {data: [] for data in sets}
+    for words in crops:
+        name, box = parse_crop(words)
+        found = [
+            (data, path)
+            for data, paths in images.items()
+            for path in paths
+            if name in (path.name, path.stem)
+        ]
+        if not found:
+            raise BigsharpError(f"--crop: no image is called {name!r} in {', '.join(sets)}")
+        for data, path in found:
+            chosen[data].append((path, box))
+    return chosen
+
+
+def _keep(figure: Figure, file: Path, caption: str) -> dict[str, str]:
+    """Save a figure, and return it as the page shows it."""
+    figures.save(figure, file)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return {"image": _embedded(buffer.getvalue()), "caption": caption}
+
+
+def _slider(comparison: Comparison) -> list[dict[str, Any]]:
+    """Bicubic, or the worst method, beside the best; nothing where there is one method."""
+    ordered = sorted(comparison.scores, key=lambda name: comparison.scores[name].psnr)
+    if len(ordered) < 2:
+        return []
+    left = BICUBIC if BICUBIC in ordered[:-1] else ordered[0]
+    before, after = (_png(comparison.restored[name]) for name in (left, ordered[-1]))
+    return [
+        {
+            "name": comparison.name,
+            "scale": comparison.scale,
+            "width": comparison.truth.shape[1],
+            "left": left,
+            "right": ordered[-1],
+            "before": before,
+            "after": after,
+        }
+    ]
+
+
+def _png(image: Array) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return _embedded(buffer.getvalue())
+
+
+def _embedded(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def machine() -> str:
+    """The processor, its cores and the system, in words."""
+    processor = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        processor = names[0].split(":", 1)[1].strip() if names else processor
+    return f"{processor}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
