@@ -279,3 +279,59 @@ def test_check_passes_on_the_published_images(image_sets: Path) -> None:
     check_bicubic(["Set5"], [2, 3, 4], root=image_sets)
     with pytest.raises(BigsharpError, match="published, rgb"):
         check_bicubic(["Set5"], [2], root=image_sets, rules=protocol.choose(colour="rgb"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--data", "Set6"], ["Set6: neither a known image set", "(there: Set5)"]),
+        (["--data", "Set14"], ["Set14 is not there"]),
+        (["--data", "Set5"], ["Set5 has 5 images, here are 3"]),
+        (["--data", "photos", "--scale", "30"], ["img_0.png: too small to be scored at scale 30"]),
+        (["--data", "photos", "--methods", "vdsrr"], ["no model is called 'vdsrr'"]),
+        (["--data", "photos", "--methods", "bicubic,bicubic"], ["two methods are called"]),
+        (["--data", "photos", "--methods", "a=photos"], ["would be 70 × 60", "img_0.png"]),
+        (["--data", "photos", "--protocol", "mine"], ["published, 8bit-lr"]),
+        (["--data", "photos", "--colour", "cmyk"], ["y or rgb"]),
+        (["--data", "photos", "--border", "-1"], ["at least 0"]),
+        (["--data", "photos", "--jobs", "0"], ["jobs"]),
+        (["--data", "photos", "--check"], ["no bicubic score is published"]),
+        (["--data", "photos", "--crop", "a:b"], ["IMAGE:LEFT,TOP,WIDTH,HEIGHT"]),
+        (["--data", "photos", "--report", "--crop", "none.png"], ["no image is called 'none.png'"]),
+        (["--data", "photos", "-o", "photos/img_0.png"], ["photos/img_0.png", "cannot be used"]),
+    ],
+)
+def test_what_cannot_be_benchmarked(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys, options: list[str], words: list[str]
+) -> None:
+    from bigsharp import cli
+
+    root = photos.parent
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("BIGSHARP_DATA", str(root))
+    (root / "Set5").mkdir()
+    for k in range(3):
+        Image.new("L", (40, 40)).save(root / f"Set5/{k}.png")
+    if "a=photos" in options:
+        Image.new("L", (30, 30)).save(photos / "img_0_small.png")
+        (root / "hr").mkdir()
+        Image.new("L", (70, 60)).save(root / "hr/img_0.png")
+        (photos / "img_0.png").unlink()
+        options = ["--data", "hr", *options[2:]]
+    defaults = [] if "--scale" in options else ["--scale", "2"]
+    methods = [] if "--methods" in options else ["--methods", "bicubic"]
+    line = ["bigsharp", "benchmark", *options, *defaults, *methods, "-q"]
+    monkeypatch.setattr(sys, "argv", line)
+    with pytest.raises(SystemExit) as exit:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert (exit.value.code, out, err.count("\n")) == (2, "", 1)
+    for word in words:
+        assert word in err
+
+
+def test_a_broken_image_is_named_and_no_mean_is_taken(photos: Path, tmp_path: Path) -> None:
+    (photos / "img_2.png").write_bytes((photos / "img_2.png").read_bytes()[:200])
+    kept = RecordFile(tmp_path / "records.jsonl")
+    with pytest.raises(BigsharpError, match=r"img_2.png"):
+        benchmark([str(photos)], [2], ["bicubic"], kept=kept)

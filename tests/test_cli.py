@@ -238,7 +238,8 @@ def test_evaluate(call, gallery: Path, model: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--data", "Set55"], ["Set55", "did you mean Set5"]),
+        (["--data", "Set55"], ["Set55", "did you mean Set5", "(there: none)"]),
+        (["--data", "qqq"], ["known sets: T91, BSDS200", "B100"]),
         (["--data", "Set5"], ["Set5 is not there", "Bevilacqua"]),
         (["--data", ","], ["empty list"]),
         (["--data", "gallery", "--scale", "1"], ["above 1"]),

@@ -109,7 +109,12 @@ def find_images(name: str, root: str | Path | None = None) -> list[Path]:
     if not Path(name).is_dir():
         near = get_close_matches(name, SETS, 1, 0.5)
         hint = f"did you mean {near[0]}?" if near else f"known sets: {', '.join(SETS)}"
-        raise BigsharpError(f"{name}: neither a known image set nor a folder; {hint}")
+        given = root or os.environ.get(VARIABLE)
+        there = [known for known in SETS if given and images_in(Path(given) / known)]
+        raise BigsharpError(
+            f"{name}: neither a known image set nor a folder; {hint} "
+            f"(there: {', '.join(there) or 'none'})"
+        )
     paths = images_in(Path(name))
     if not paths:
         raise BigsharpError(f"{name}: no picture in this folder")
