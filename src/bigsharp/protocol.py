@@ -41,6 +41,10 @@ class Protocol:
     colour: str = "y"
     rounded: bool = True
 
+    def shaved(self, scale: float) -> int:
+        """The border, in pixels, that is left out at `scale`."""
+        return math.ceil(scale) if self.border is None else self.border
+
     @property
     def description(self) -> str:
         """One line to print beside every table."""
@@ -134,7 +138,7 @@ def score(
     output: Array, hr: Array, scale: float, protocol: Protocol = PROTOCOLS["published"]
 ) -> Score:
     """Score a restored image in [0, 255] against the cropped HR image."""
-    border = math.ceil(scale) if protocol.border is None else protocol.border
+    border = protocol.shaved(scale)
     output = round_to_8bit(output) if protocol.rounded else np.clip(output, 0, 255)
     channels = zip(np.atleast_3d(output).T, np.atleast_3d(hr).T, strict=True)
     ssim = fmean(metrics.ssim(one.T, other.T, border=border) for one, other in channels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from bigsharp.benchmark.methods import Method
 from bigsharp.benchmark.run import Result, make_case
 from bigsharp.errors import BigsharpError
 from bigsharp.files import whole_file
-from bigsharp.protocol import Protocol, Score, choose, round_to_8bit
+from bigsharp.protocol import Protocol, Score, round_to_8bit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,9 +62,8 @@ def compare(
     results: Sequence[Result], path: Path, rules: Protocol, methods: Mapping[str, Method]
 ) -> Comparison:
     """Restore one image in colour with every method of `results`, all of one set and scale."""
-    lr_rounding = rules.name.split(",")[0]
     first = results[0]
-    case, hr = make_case(first.data, path, first.scale, choose(lr_rounding, colour="rgb"))
+    case, hr = make_case(first.data, path, first.scale, replace(rules, colour="rgb"))
     scores = {
         result.method: Score(record.psnr, record.ssim)
         for result in results

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from math import ceil, isfinite
+from math import isfinite
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -263,8 +263,7 @@ def make_case(data: str, path: Path, scale: float, rules: Protocol) -> tuple[Cas
         The picture is broken, or too small.
     """
     hr = protocol.crop(protocol.reference(picture.read(path), rules.colour), scale)
-    border = ceil(scale) if rules.border is None else rules.border
-    if min(hr.shape[:2]) < 2 * border + _SMALLEST:
+    if min(hr.shape[:2]) < 2 * rules.shaved(scale) + _SMALLEST:
         raise BigsharpError(f"{path}: too small to be scored at scale {scale:g}")
     lr = picture.Picture(protocol.degrade(hr, scale, rules) / 255)
     return Case(data, path, scale, lr, (hr.shape[0], hr.shape[1]), rules.colour), hr

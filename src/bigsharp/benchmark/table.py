@@ -67,30 +67,24 @@ def lay_out(results: Sequence[Result], *, with_published: bool = True) -> Grid:
     for result in results:
         mean = result.mean
         groups.setdefault((result.data, result.scale), {})[result.method] = (mean.psnr, mean.ssim)
-    if with_published and any(entry for group in groups for entry in _published(*group).values()):
+    every = list(dict.fromkeys(entry.method for entry in published()))
+    if with_published and any(_published(*group, every) for group in groups):
         known = {name.lower() for name in names}
-        every = dict.fromkeys(entry.method for entry in published())
         names += [method for method in every if method.lower() not in known]
     rows = []
     for (data, scale), ours in groups.items():
         label = (data, f"×{scale:g}")
         rows.append(_row(*label, "measured", ours, names))
-        theirs = _match(names, _published(data, scale)) if with_published else {}
+        theirs = _published(data, scale, names) if with_published else {}
         if theirs:
             rows.append(_row(*label, "published", theirs, names))
             rows.append(_difference(*label, ours, theirs, names))
     return Grid(tuple(names), tuple(rows))
 
 
-def _published(data: str, scale: float) -> Scores:
-    entries = (find(data, scale, m) for m in dict.fromkeys(e.method for e in published()))
-    return {entry.method: (entry.psnr, entry.ssim) for entry in entries if entry}
-
-
-def _match(names: Sequence[str], scores: Scores) -> Scores:
-    """Published scores under the names of our columns."""
-    lower = {method.lower(): score for method, score in scores.items()}
-    return {name: lower[name.lower()] for name in names if name.lower() in lower}
+def _published(data: str, scale: float, names: Sequence[str]) -> Scores:
+    entries = {name: find(data, scale, name) for name in names}
+    return {name: (entry.psnr, entry.ssim) for name, entry in entries.items() if entry}
 
 
 def _row(dataset: str, scale: str, kind: str, scores: Scores, names: Sequence[str]) -> Row:

@@ -239,9 +239,10 @@ class Trainer:
                 break
 
     def _one_step(self) -> Tensor:
-        rate = self.rate
+        factor = self.rate_factor
+        rate = self.recipe.lr * factor
         for group in self._groups():
-            group["lr"] = group["initial_lr"] * self.rate_factor
+            group["lr"] = group["initial_lr"] * factor
         ilr, hr = self.sampler.batch(self.recipe.batch)
         weight = torch.full((), alpha(self.recipe, self.step), device=self.device)
         loss = self.supervision(ilr.contiguous(memory_format=torch.channels_last), hr, weight)
