@@ -228,6 +228,9 @@ def benchmark(
     rounding: Annotated[
         bool, typer.Option(help="Round the output to 8 bits before it is scored.")
     ] = True,
+    metrics: Annotated[
+        str, typer.Option(help="Beyond PSNR and SSIM, separated by commas: ifc, lpips.")
+    ] = "",
     check: Annotated[
         bool, typer.Option("--check", help="First see that bicubic scores as published.")
     ] = False,
@@ -249,17 +252,20 @@ def benchmark(
     """Score methods on image sets and lay the published tables beside; goes on where it stopped."""
     from bigsharp.benchmark import run, table
     from bigsharp.benchmark.methods import open_methods
+    from bigsharp.benchmark.perceptual import usable
     from bigsharp.benchmark.records import RecordFile
-    from bigsharp.benchmark.report import parse_crop, require_libraries, write_report
+    from bigsharp.benchmark.report import choose_images, require_libraries, write_report
     from bigsharp.protocol import choose
 
     if report:
         require_libraries()
-    for words in crop or []:
-        parse_crop(words)
     rules = choose(protocol, border=border, colour=colour, rounded=rounding)
+    further, reasons = usable(_words(metrics) if metrics else [])
+    for reason in reasons:
+        print(f"bigsharp: a column is left out: {reason}", file=sys.stderr)
     kept = RecordFile(output / "records.jsonl")
     sets, scales = _words(data), _numbers(scale, "--scale")
+    images = choose_images(crop or (), sets, root)
     with _progress_bar(quiet) as bar:
         task = bar.add_task("scoring", total=None)
         settings: dict[str, Any] = {
@@ -272,8 +278,8 @@ def benchmark(
         }
         if check:
             run.check_bicubic(sets, scales, **settings)
-        results = run.benchmark(sets, scales, _words(methods), **settings)
-    grid = table.lay_out(results)
+        results = run.benchmark(sets, scales, _words(methods), metrics=further, **settings)
+    grid = table.lay_out(results, metrics=further)
     table.write(grid, output, f"protocol {rules.name}: {rules.description}")
     if not quiet:
         _print_table(grid, rules)
@@ -281,9 +287,7 @@ def benchmark(
     if report:
         opened = open_methods(_words(methods), engine)
         command = shlex.join(["bigsharp", *sys.argv[1:]])
-        page = write_report(
-            results, opened, rules, output, crops=crop or (), root=root, command=command
-        )
+        page = write_report(results, grid, opened, rules, output, images=images, command=command)
         print(page)
 
 

@@ -134,12 +134,18 @@ def interpolate(lr: Array, hr_shape: tuple[int, ...]) -> Array:
     return imresize(lr, size=(hr_shape[0], hr_shape[1]))
 
 
+def comparable(output: Array, hr: Array, scale: float, protocol: Protocol) -> tuple[Array, Array]:
+    """A restored image in [0, 255] and the cropped HR image as they are scored."""
+    border = protocol.shaved(scale)
+    inside = slice(border, -border or None)
+    output = round_to_8bit(output) if protocol.rounded else np.clip(output, 0, 255)
+    return output[inside, inside], hr[inside, inside]
+
+
 def score(
     output: Array, hr: Array, scale: float, protocol: Protocol = PROTOCOLS["published"]
 ) -> Score:
     """Score a restored image in [0, 255] against the cropped HR image."""
-    border = protocol.shaved(scale)
-    output = round_to_8bit(output) if protocol.rounded else np.clip(output, 0, 255)
+    output, hr = comparable(output, hr, scale, protocol)
     channels = zip(np.atleast_3d(output).T, np.atleast_3d(hr).T, strict=True)
-    ssim = fmean(metrics.ssim(one.T, other.T, border=border) for one, other in channels)
-    return Score(metrics.psnr(output, hr, border=border), ssim)
+    return Score(metrics.psnr(output, hr), fmean(metrics.ssim(a.T, b.T) for a, b in channels))

@@ -20,7 +20,7 @@ from bigsharp.benchmark import figures
 from bigsharp.benchmark.figures import Box, Comparison
 from bigsharp.benchmark.methods import Method
 from bigsharp.benchmark.run import Result
-from bigsharp.benchmark.table import lay_out
+from bigsharp.benchmark.table import Grid
 from bigsharp.data import find_images
 from bigsharp.engines import BICUBIC
 from bigsharp.errors import BigsharpError
@@ -29,6 +29,9 @@ from bigsharp.protocol import Protocol
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+#: By set: the images, and which part of each.
+Images = dict[str, list[tuple[Path, Box | None]]]
 
 
 def require_libraries() -> None:
@@ -61,12 +64,12 @@ def parse_crop(words: str) -> tuple[str, Box | None]:
 
 def write_report(
     results: Sequence[Result],
+    grid: Grid,
     methods: Mapping[str, Method],
     rules: Protocol,
     folder: Path,
     *,
-    crops: Sequence[str] = (),
-    root: str | Path | None = None,
+    images: Images,
     command: str = "",
 ) -> Path:
     """Draw the figures, into FOLDER/figures, and write FOLDER/report.html.
@@ -74,14 +77,14 @@ def write_report(
     Parameters
     ----------
     results : sequence of Result
+    grid : Grid
+        Their table.
     methods : dict of str to Method
         Those of the results, by name.
     rules : Protocol
     folder : Path
-    crops : sequence of str
-        The images to show crops of, as `parse_crop` takes them; by default each set's first.
-    root : path, optional
-        The folder of the image sets.
+    images : dict
+        What `choose_images` gives: those to show.
     command : str
         What the user typed.
 
@@ -93,20 +96,19 @@ def write_report(
     Raises
     ------
     BigsharpError
-        An image to be cropped is in no set, or something cannot be written.
+        A crop is not inside its image, or something cannot be written.
     """
     import jinja2
 
     groups: dict[tuple[str, float], list[Result]] = {}
     for result in results:
         groups.setdefault((result.data, result.scale), []).append(result)
-    chosen = _chosen_images(crops, list(dict.fromkeys(data for data, _ in groups)), root)
     shown: dict[str, list[dict[str, str]]] = {"crops": [], "images": [], "cost": []}
     sliders = []
     for (data, scale), group in groups.items():
         place = f"{Path(data).name}-x{scale:g}"
         caption = f"{Path(data).name}, ×{scale:g}"
-        for path, box in chosen[data]:
+        for path, box in images[data]:
             comparison = figures.compare(group, path, rules, methods)
             box = box or figures.telling_box(comparison)
             figure = figures.crops(comparison, box)
@@ -125,7 +127,7 @@ def write_report(
     text = page.render(
         title="bigsharp benchmark",
         rules=rules,
-        grid=lay_out(results),
+        grid=grid,
         sliders=sliders,
         sections=[
             ("Crops", shown["crops"]),
@@ -142,14 +144,28 @@ def write_report(
     return folder / "report.html"
 
 
-def _chosen_images(
-    crops: Sequence[str], sets: Sequence[str], root: str | Path | None
-) -> dict[str, list[tuple[Path, Box | None]]]:
-    """The images to show, a set each."""
+def choose_images(
+    crops: Sequence[str], sets: Sequence[str], root: str | Path | None = None
+) -> Images:
+    """The images to show, and which part of each.
+
+    Parameters
+    ----------
+    crops : sequence of str
+        As `parse_crop` takes them; by default each set's first image is shown.
+    sets : sequence of str
+    root : path, optional
+        The folder of the image sets.
+
+    Raises
+    ------
+    BigsharpError
+        An image is in no set.
+    """
     images = {data: find_images(data, root) for data in sets}
     if not crops:
         return {data: [(paths[0], None)] for data, paths in images.items()}
-    chosen: dict[str, list[tuple[Path, Box | None]]] = {data: [] for data in sets}
+    chosen: Images = {data: [] for data in sets}
     for words in crops:
         name, box = parse_crop(words)
         found = [

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from statistics import fmean
@@ -15,6 +15,7 @@ from typing import Any
 
 from bigsharp import picture, protocol
 from bigsharp.benchmark.methods import Case, Method, open_methods
+from bigsharp.benchmark.perceptual import open_metric
 from bigsharp.benchmark.published import find
 from bigsharp.benchmark.records import Key, Record, RecordFile
 from bigsharp.data import find_images
@@ -54,6 +55,12 @@ class Result:
         return Score(fmean(r.psnr for r in self.records), fmean(r.ssim for r in self.records))
 
     @property
+    def metrics(self) -> dict[str, float]:
+        """The means of the further metrics that every image was measured by."""
+        common = [n for n in self.records[0].metrics if all(n in r.metrics for r in self.records)]
+        return {name: fmean(r.metrics[name] for r in self.records) for name in common}
+
+    @property
     def seconds(self) -> float:
         """Mean time for an image."""
         return fmean(r.seconds for r in self.records)
@@ -84,12 +91,23 @@ class Task:
     methods: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What every process that scores is told."""
+
+    methods: Sequence[str]
+    rules: Protocol
+    metrics: tuple[str, ...]
+    engine: str
+
+
 def benchmark(
     data: Sequence[str],
     scales: Sequence[float],
     methods: Sequence[str],
     *,
     rules: Protocol = protocol.PROTOCOLS["published"],
+    metrics: Sequence[str] = (),
     engine: str = "auto",
     root: str | Path | None = None,
     kept: RecordFile | None = None,
@@ -108,6 +126,8 @@ def benchmark(
         Models as `bigsharp.load` takes them ("bicubic" is the ILR image itself), or folders of
         restored pictures; ``name=model`` gives one a name.
     rules : Protocol
+    metrics : sequence of {"ifc", "lpips"}
+        To measure beyond PSNR and SSIM.
     engine : str
     root : path, optional
         The folder of the image sets.
@@ -126,13 +146,16 @@ def benchmark(
     Raises
     ------
     BigsharpError
-        A set, scale or method is unknown; a picture is broken or too small.
+        A set, scale, method or metric is unknown; a metric's library is missing; a picture is
+        broken or too small.
     """
     for scale in scales:
         if not 1 < scale < float("inf"):
             raise BigsharpError(f"a scale to evaluate is a number above 1, not {scale:g}")
     if jobs < 1:
         raise BigsharpError(f"jobs are at least 1, not {jobs}")
+    for name in metrics:
+        open_metric(name)
     opened = open_methods(methods, engine)
     sets = {name: find_images(name, root) for name in data}
     keys = {
@@ -143,16 +166,19 @@ def benchmark(
         for method in opened.values()
     }
     scored = dict(kept.records) if kept else {}
+    whole = {key for key, record in scored.items() if set(metrics) <= set(record.metrics)}
     tasks = [
         Task(name, path, scale, missing)
         for name, paths in sets.items()
         for scale in scales
         for path in paths
-        if (missing := tuple(m for m in opened if keys[name, path, scale, m] not in scored))
+        if (missing := tuple(m for m in opened if keys[name, path, scale, m] not in whole))
     ]
     done = len(keys) - sum(len(task.methods) for task in tasks)
     progress(done, len(keys))
-    for record in _run(tasks, methods, opened, rules, engine, jobs):
+    for record in _run(tasks, Setting(methods, rules, tuple(metrics), engine), opened, jobs):
+        if record.key in scored:  # by fewer metrics
+            record = replace(record, metrics=scored[record.key].metrics | record.metrics)
         scored[record.key] = record
         if kept is not None:
             kept.append(record)
@@ -198,17 +224,12 @@ def _key(data: str, path: Path, scale: float, method: Method, rules: Protocol) -
 
 
 def _run(
-    tasks: list[Task],
-    methods: Sequence[str],
-    opened: dict[str, Method],
-    rules: Protocol,
-    engine: str,
-    jobs: int,
+    tasks: list[Task], setting: Setting, opened: dict[str, Method], jobs: int
 ) -> Iterator[Record]:
     """Records as they come, from this process or from several."""
     if jobs == 1:
         for task in tasks:
-            yield from _score_image(task, opened, rules)
+            yield from _score_image(task, opened, setting)
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
     pool = ProcessPoolExecutor(
@@ -216,7 +237,7 @@ def _run(
         # PyTorch and ONNX Runtime have threads, which a forked process would lack.
         multiprocessing.get_context("spawn"),
         _open_worker,
-        (methods, rules, engine, threads),
+        (setting, threads),
     )
     try:
         for future in as_completed([pool.submit(_work, task) for task in tasks]):
@@ -228,29 +249,36 @@ def _run(
 _worker: dict[str, Any] = {}
 
 
-def _open_worker(methods: Sequence[str], rules: Protocol, engine: str, threads: int) -> None:
-    _worker["rules"] = rules
-    _worker["opened"] = open_methods(methods, engine, threads)
+def _open_worker(setting: Setting, threads: int) -> None:
+    _worker["setting"] = setting
+    _worker["opened"] = open_methods(setting.methods, setting.engine, threads)
 
 
 def _work(task: Task) -> list[Record]:
-    return list(_score_image(task, _worker["opened"], _worker["rules"]))
+    return list(_score_image(task, _worker["opened"], _worker["setting"]))
 
 
-def _score_image(task: Task, opened: dict[str, Method], rules: Protocol) -> Iterator[Record]:
+def _score_image(task: Task, opened: dict[str, Method], setting: Setting) -> Iterator[Record]:
     """Every missing method's score on one image."""
+    rules = setting.rules
     case, hr = make_case(task.data, task.path, task.scale, rules)
     for method in (opened[name] for name in task.methods):
         began = time.perf_counter()
         restored = method.restore(case)
         seconds = time.perf_counter() - began
         score = protocol.score(restored, hr, task.scale, rules)
+        pair = protocol.comparable(restored, hr, task.scale, rules)
+        try:
+            metrics = {name: open_metric(name)(*pair) for name in setting.metrics}
+        except ValueError as error:
+            raise BigsharpError(f"{task.path}: {error}") from None
         yield Record(
             *_key(task.data, task.path, task.scale, method, rules),
             psnr=score.psnr,
             ssim=score.ssim,
             seconds=round(seconds, 4),
             versions=method.versions,
+            metrics=metrics,
         )
 
 

@@ -16,8 +16,11 @@ from bigsharp.files import write_bytes
 if TYPE_CHECKING:
     from rich.table import Table
 
-#: Between PSNR and SSIM, as the slides write it.
+#: Between the metrics of a cell, as the slides write it.
 _SLASH = "/"
+
+#: How each metric is printed; the papers give IFC three digits.
+_FORMS = {"PSNR": ".2f", "SSIM": ".4f", "IFC": ".3f", "LPIPS": ".4f"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Row:
     dataset, scale : str
     kind : {"measured", "published", "difference"}
     cells : tuple of str
-        PSNR/SSIM, one a method; empty where there is none.
+        PSNR/SSIM and what else was measured, one a method; empty where there is none.
     best : frozenset of int
         Which cells have the highest PSNR.
     """
@@ -43,21 +46,41 @@ class Row:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table before it is written in any form; `methods` name its columns of scores."""
+    """A table before it is written in any form.
+
+    Attributes
+    ----------
+    methods : tuple of str
+        The columns of scores.
+    metrics : tuple of str
+        What a cell holds.
+    rows : tuple of Row
+    """
 
     methods: tuple[str, ...]
+    metrics: tuple[str, ...]
     rows: tuple[Row, ...]
 
+    @property
+    def title(self) -> str:
+        """What a cell holds, with units."""
+        return _SLASH.join(self.metrics).replace("PSNR", "PSNR (dB)")
 
-Scores = dict[str, tuple[float, float | None]]
+
+#: The metrics' values in the order of a grid's, a method each; None where there is none.
+Scores = dict[str, tuple[float | None, ...]]
 
 
-def lay_out(results: Sequence[Result], *, with_published: bool = True) -> Grid:
+def lay_out(
+    results: Sequence[Result], *, metrics: Sequence[str] = (), with_published: bool = True
+) -> Grid:
     """Rows of set and scale, a column a method.
 
     Parameters
     ----------
     results : sequence of Result
+    metrics : sequence of {"ifc", "lpips"}
+        To show beyond PSNR and SSIM; the results have them.
     with_published : bool
         Put the published scores, and how far ours are from them, under ours; methods that were
         published but not measured then have columns, too.
@@ -65,21 +88,23 @@ def lay_out(results: Sequence[Result], *, with_published: bool = True) -> Grid:
     names = list(dict.fromkeys(result.method for result in results))
     groups: dict[tuple[str, float], Scores] = {}
     for result in results:
-        mean = result.mean
-        groups.setdefault((result.data, result.scale), {})[result.method] = (mean.psnr, mean.ssim)
+        values = (result.mean.psnr, result.mean.ssim, *(result.metrics[name] for name in metrics))
+        groups.setdefault((result.data, result.scale), {})[result.method] = values
     every = list(dict.fromkeys(entry.method for entry in published()))
     if with_published and any(_published(*group, every) for group in groups):
         known = {name.lower() for name in names}
         names += [method for method in every if method.lower() not in known]
+    titles = ("PSNR", "SSIM", *(name.upper() for name in metrics))
+    forms = [_FORMS[title] for title in titles]
     rows = []
     for (data, scale), ours in groups.items():
         label = (data, f"×{scale:g}")
-        rows.append(_row(*label, "measured", ours, names))
+        rows.append(_row(*label, "measured", ours, names, forms))
         theirs = _published(data, scale, names) if with_published else {}
         if theirs:
-            rows.append(_row(*label, "published", theirs, names))
-            rows.append(_difference(*label, ours, theirs, names))
-    return Grid(tuple(names), tuple(rows))
+            rows.append(_row(*label, "published", theirs, names, forms))
+            rows.append(_difference(*label, ours, theirs, names, forms))
+    return Grid(tuple(names), titles, tuple(rows))
 
 
 def _published(data: str, scale: float, names: Sequence[str]) -> Scores:
@@ -87,35 +112,35 @@ def _published(data: str, scale: float, names: Sequence[str]) -> Scores:
     return {name: (entry.psnr, entry.ssim) for name, entry in entries.items() if entry}
 
 
-def _row(dataset: str, scale: str, kind: str, scores: Scores, names: Sequence[str]) -> Row:
-    shown = {name: f"{psnr:.2f}" + _ssim(ssim, ".4f") for name, (psnr, ssim) in scores.items()}
+def _row(
+    dataset: str, scale: str, kind: str, scores: Scores, names: Sequence[str], forms: Sequence[str]
+) -> Row:
+    cells = tuple(_cell(scores.get(name, ()), forms) for name in names)
     # The best is the best as printed: a hundredth of a dB is all that a table tells.
-    highest = max(round(psnr, 2) for psnr, _ in scores.values())
-    best = [n in scores and round(scores[n][0], 2) == highest for n in names]
-    cells = tuple(shown.get(name, "") for name in names)
-    alone = len(scores) == 1
-    return Row(
-        dataset, scale, kind, cells, frozenset(i for i, b in enumerate(best) if b and not alone)
-    )
+    psnr = {name: round(values[0] or 0, 2) for name, values in scores.items()}
+    best = {i for i, name in enumerate(names) if psnr.get(name) == max(psnr.values())}
+    return Row(dataset, scale, kind, cells, frozenset(best if len(scores) > 1 else ()))
 
 
 def _difference(
-    dataset: str, scale: str, ours: Scores, theirs: Scores, names: Sequence[str]
+    dataset: str,
+    scale: str,
+    ours: Scores,
+    theirs: Scores,
+    names: Sequence[str],
+    forms: Sequence[str],
 ) -> Row:
     cells = []
     for name in names:
-        if name not in ours or name not in theirs:
-            cells.append("")
-            continue
-        (psnr, ssim), (their_psnr, their_ssim) = ours[name], theirs[name]
-        both = ssim is not None and their_ssim is not None
-        apart = ssim - their_ssim if both else None  # type: ignore[operator]
-        cells.append(f"{psnr - their_psnr:+.2f}" + _ssim(apart, "+.4f"))
+        pairs = zip(ours.get(name, ()), theirs.get(name, ()), strict=False)
+        apart = [None if a is None or b is None else a - b for a, b in pairs]
+        cells.append(_cell(apart, [f"+{form}" for form in forms]))
     return Row(dataset, scale, "difference", tuple(cells), frozenset())
 
 
-def _ssim(value: float | None, form: str) -> str:
-    return "" if value is None else f"{_SLASH}{value:{form}}"
+def _cell(values: Sequence[float | None], forms: Sequence[str]) -> str:
+    known = [f"{v:{form}}" for v, form in zip(values, forms, strict=False) if v is not None]
+    return _SLASH.join(known)
 
 
 def markdown(grid: Grid) -> str:
@@ -136,13 +161,16 @@ def latex(grid: Grid) -> str:
 
 
 def comma_separated(grid: Grid) -> str:
-    """A CSV file: every row labelled in full, PSNR and SSIM in columns of their own."""
+    """A CSV file: every row labelled in full, every metric in a column of its own."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    pairs = [f"{method} {metric}" for method in grid.methods for metric in ("PSNR", "SSIM")]
-    writer.writerow(["set", "scale", "kind", *pairs])
+    columns = [f"{method} {metric}" for method in grid.methods for metric in grid.metrics]
+    writer.writerow(["set", "scale", "kind", *columns])
     for row in grid.rows:
-        numbers = [part for cell in row.cells for part in f"{cell}{_SLASH}".split(_SLASH)[:2]]
+        numbers = []
+        for cell in row.cells:
+            parts = cell.split(_SLASH)
+            numbers += parts + [""] * (len(grid.metrics) - len(parts))
         writer.writerow([row.dataset, row.scale.removeprefix("×"), row.kind, *numbers])
     return text.getvalue()
 
@@ -155,7 +183,11 @@ def write(grid: Grid, folder: Path, note: str) -> None:
     BigsharpError
         The folder cannot be written to.
     """
-    forms = {"md": f"{markdown(grid)}\n{note}\n", "tex": latex(grid), "csv": comma_separated(grid)}
+    forms = {
+        "md": f"{markdown(grid)}\n{grid.title}; {note}\n",
+        "tex": latex(grid),
+        "csv": comma_separated(grid),
+    }
     for extension, text in forms.items():
         write_bytes(folder / f"table.{extension}", text.encode())
 
@@ -173,7 +205,7 @@ def terminal_table(grid: Grid) -> Table:
         for number in range(len(grid.methods))
         if any(row.cells[number] for row in grid.rows if row.kind == "measured")
     ]
-    table = Table(title="PSNR (dB)/SSIM", box=box.SIMPLE_HEAD)
+    table = Table(title=grid.title, box=box.SIMPLE_HEAD)
     for label in labels:
         table.add_column(label)
     for number in measured:
