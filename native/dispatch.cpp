@@ -1,0 +1,30 @@
+// Which instruction set this machine has.
+#include <cstring>
+
+#include "kernels.hpp"
+
+namespace bigsharp {
+
+#if defined(__x86_64__)
+extern const Kernels kernels_x86_64_v3, kernels_x86_64_v4;
+
+const Kernels* choose_kernels(const char* name) {
+    __builtin_cpu_init();
+    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+    if (v4 && (!name || !std::strcmp(name, kernels_x86_64_v4.name))) return &kernels_x86_64_v4;
+    if (v3 && (!name || !std::strcmp(name, kernels_x86_64_v3.name))) return &kernels_x86_64_v3;
+    return nullptr;
+}
+#elif defined(__aarch64__)
+extern const Kernels kernels_neon;
+
+const Kernels* choose_kernels(const char* name) {
+    return !name || !std::strcmp(name, kernels_neon.name) ? &kernels_neon : nullptr;
+}
+#else
+const Kernels* choose_kernels(const char*) { return nullptr; }
+#endif
+
+}  // namespace bigsharp

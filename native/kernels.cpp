@@ -1,0 +1,154 @@
+// The three kinds of convolution, on bands of four rows; compiled once for every instruction set.
+#include "kernels.hpp"
+
+#include <chrono>
+
+#include "product.hpp"
+#include "vector.hpp"
+#include "winograd.hpp"
+
+namespace bigsharp {
+namespace {
+
+// Channels that are transformed together, so that the scratch of a tile stays in the first cache.
+constexpr int kChunk = 64;
+
+// Bᵀ d B of the tiles [first, last), channels [channel, channel + count). Neighbouring tiles share
+// two columns, which are transformed along the column once.
+void transform_tiles(const Band& band, int first, int last, int channel, int count, int channels,
+                     float* out, std::size_t stride) {
+    alignas(kAlignment) float columns[kSpan][kSpan][kChunk];
+    for (int tile = first; tile < last; ++tile) {
+        const int begin = (tile - first) * kTile;  // the columns are a ring: column j at j mod 6
+        for (int j = tile == first ? 0 : 2; j < kSpan; ++j) {
+            const std::size_t at = static_cast<std::size_t>(tile * kTile + j) * channels + channel;
+            float(*column)[kChunk] = columns[(begin + j) % kSpan];
+            for (int c = 0; c < count; c += kLanes) {
+                Vector d[kSpan], t[kSpan];
+#pragma GCC unroll 6
+                for (int i = 0; i < kSpan; ++i) d[i] = load(band.in[i] + at + c);
+                transform_input(d, t);
+#pragma GCC unroll 6
+                for (int i = 0; i < kSpan; ++i) store(column[i] + c, t[i]);
+            }
+        }
+        float* to = out + static_cast<std::size_t>(tile - first) * channels + channel;
+        for (int i = 0; i < kSpan; ++i)
+            for (int c = 0; c < count; c += kLanes) {
+                Vector d[kSpan], t[kSpan];
+#pragma GCC unroll 6
+                for (int j = 0; j < kSpan; ++j) d[j] = load(columns[(begin + j) % kSpan][i] + c);
+                transform_input(d, t);
+#pragma GCC unroll 6
+                for (int j = 0; j < kSpan; ++j) store(to + (i * kSpan + j) * stride + c, t[j]);
+            }
+    }
+}
+
+// Aᵀ m A, bias and ReLU.
+void restore_tiles(const float* in, std::size_t stride, int first, int last, const Weights& weights,
+                   const Band& band) {
+    const int channels = weights.channels;
+    for (int tile = first; tile < last; ++tile) {
+        const float* from = in + static_cast<std::size_t>(tile - first) * channels;
+        const std::size_t at = static_cast<std::size_t>(tile * kTile + 1) * channels;
+        for (int c = 0; c < channels; c += kLanes) {
+            Vector t[kSpan][kTile];
+#pragma GCC unroll 6
+            for (int j = 0; j < kSpan; ++j) {
+                Vector m[kSpan];
+#pragma GCC unroll 6
+                for (int i = 0; i < kSpan; ++i) m[i] = load(from + (i * kSpan + j) * stride + c);
+                transform_output(m, t[j]);
+            }
+            const Vector bias = load(weights.bias + c);
+#pragma GCC unroll 4
+            for (int i = 0; i < kTile; ++i) {
+                Vector m[kSpan], y[kTile];
+#pragma GCC unroll 6
+                for (int j = 0; j < kSpan; ++j) m[j] = t[j][i];
+                transform_output(m, y);
+#pragma GCC unroll 4
+                for (int j = 0; j < kTile; ++j)
+                    store(band.out[i] + at + static_cast<std::size_t>(j) * channels + c,
+                          relu(y[j] + bias));
+            }
+        }
+    }
+}
+
+void convolve(const Band& band, int first, int last, const Weights& weights, float* work,
+              int batch) {
+    const int channels = weights.channels;
+    const int batches = (last - first + batch - 1) / batch;
+    const std::size_t stride = static_cast<std::size_t>(batch + kBlock) * channels;
+    const std::size_t matrix = static_cast<std::size_t>(channels) * channels;
+    for (int b = 0; b < batches; ++b) {
+        const int begin = first + (last - first) * b / batches;
+        const int end = first + (last - first) * (b + 1) / batches;
+        for (int c = 0; c < channels; c += kChunk)
+            transform_tiles(band, begin, end, c, channels - c < kChunk ? channels - c : kChunk,
+                            channels, work + static_cast<std::size_t>(kBlock) * channels, stride);
+        for (int k = 0; k < kFrequencies; ++k)
+            multiply_batch(work + k * stride, end - begin, weights.transformed + k * matrix,
+                           channels);
+        restore_tiles(work, stride, begin, end, weights, band);
+    }
+}
+
+void embed(const Band& band, int first, int last, const EdgeWeights& weights) {
+    const int channels = weights.channels;
+    for (int row = 0; row < kTile; ++row)
+        for (int x = first; x < last; ++x) {
+            float* out = band.out[row] + static_cast<std::size_t>(x + 1) * channels;
+            for (int c = 0; c < channels; c += kLanes) {
+                Vector total = load(weights.bias + c);
+                for (int k = 0; k < 9; ++k)
+                    total += band.in[row + k / 3][x + k % 3] * load(weights.taps + k * channels + c);
+                store(out + c, relu(total));
+            }
+        }
+}
+
+void reconstruct(const float* const in[3], const float* image, float share, float* out, int first,
+                 int last, const EdgeWeights& weights) {
+    const int row = 3 * weights.channels;  // three neighbouring pixels lie side by side
+    for (int x = first; x < last; ++x) {
+        Vector totals[3] = {};
+        for (int i = 0; i < 3; ++i) {
+            const float* from = in[i] + static_cast<std::size_t>(x) * weights.channels;
+            const float* taps = weights.taps + i * row;
+            for (int c = 0; c < row; c += kLanes) totals[i] += load(from + c) * load(taps + c);
+        }
+        const float result = sum(totals[0] + totals[1] + totals[2]) + *weights.bias;
+        out[x] += share * (image ? result + image[x] : result);
+    }
+}
+
+double peak(double seconds) {
+    using Clock = std::chrono::steady_clock;
+    constexpr int kSums = 12, kRounds = 100000;
+    Vector sums[kSums] = {}, factor = Vector{} + 0.999f, term = Vector{} + 0.001f;
+    double flops = 0, spent = 0;
+    const auto begin = Clock::now();
+    while (spent < seconds) {
+        for (int round = 0; round < kRounds; ++round)
+#pragma GCC unroll 12
+            for (int i = 0; i < kSums; ++i) sums[i] = sums[i] * factor + term;
+        flops += 2.0 * kLanes * kSums * kRounds;
+        spent = std::chrono::duration<double>(Clock::now() - begin).count();
+    }
+    Vector total = {};
+    for (const Vector& value : sums) total += value;
+    volatile float kept = sum(total);  // or the loop would be removed
+    (void)kept;
+    return flops / spent / 1e9;
+}
+
+}  // namespace
+
+extern const Kernels BIGSHARP_KERNELS;
+const Kernels BIGSHARP_KERNELS = {BIGSHARP_NAME, kLanes,      panel_width, convolve,
+                                  embed,         reconstruct, peak};
+
+}  // namespace bigsharp

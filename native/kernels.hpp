@@ -1,0 +1,59 @@
+// What the pipeline asks of an instruction set. Everything behind it is compiled once for each.
+#pragma once
+
+#include <cstddef>
+
+namespace bigsharp {
+
+constexpr int kTile = 4;                       // outputs of a tile, on a side
+constexpr int kSpan = kTile + 2;               // inputs of a tile, on a side
+constexpr int kFrequencies = kSpan * kSpan;    // of a transformed tile
+constexpr int kBlock = 6;                      // tiles that the micro-kernel multiplies at once
+constexpr int kAlignment = 64;                 // of every row and weight, in bytes
+
+// Four rows of output and the six of input that they depend on. A row of features holds a pixel's
+// channels side by side, and begins and ends with a pixel of zeros: those of the padding.
+struct Band {
+    const float* in[kSpan];
+    float* out[kTile];
+};
+
+// A 3×3 convolution between features, transformed and packed by `pack`.
+struct Weights {
+    const float* transformed;  // [frequency][panel of outputs][input][output within the panel]
+    const float* bias;
+    int channels;  // of input and of output
+};
+
+// One from or to a single channel: [9][channels].
+struct EdgeWeights {
+    const float* taps;
+    const float* bias;  // `channels` of them, or one
+    int channels;
+};
+
+struct Kernels {
+    const char* name;
+    int lanes;
+    // How many outputs the micro-kernel takes at once, of `left` that remain.
+    int (*panel)(int left);
+    // Features to features, with ReLU: the tiles [first, last) of a band, `batch` at a time.
+    void (*convolve)(const Band&, int first, int last, const Weights&, float* work, int batch);
+    // Image to features, with ReLU: the columns [first, last); image rows have padding, too.
+    void (*embed)(const Band&, int first, int last, const EdgeWeights&);
+    // Features to one row of image: out[x] = share · (result + image[x]); `image` may be null.
+    void (*reconstruct)(const float* const in[3], const float* image, float share, float* out,
+                        int first, int last, const EdgeWeights&);
+    // GFLOP/s of multiply-adds that stay in registers.
+    double (*peak)(double seconds);
+};
+
+// Floats of scratch that `convolve` needs.
+constexpr std::size_t work_size(int batch, int channels) {
+    return static_cast<std::size_t>(kFrequencies) * (batch + kBlock) * channels;
+}
+
+// The best that this machine can run, by name, or the best of all; null where it can run none.
+const Kernels* choose_kernels(const char* name = nullptr);
+
+}  // namespace bigsharp

@@ -1,0 +1,52 @@
+// A network as the pipeline runs it: convolutions in order, each with the one that it reads.
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "kernels.hpp"
+#include "memory.hpp"
+
+namespace bigsharp {
+
+// One convolution. Its output has one row less of context than its input: it is late by one row.
+struct Step {
+    enum Kind { kEmbed, kConvolve, kReconstruct } kind;
+    int input;  // the step whose output this reads; −1 for the image
+    int delay;  // in rows, against the image
+    const EdgeWeights* edge = nullptr;
+    const Weights* weights = nullptr;
+    float share = 1;    // kReconstruct: of the result in the network's output
+    bool skip = false;  // kReconstruct: whether the image is added to the result
+};
+
+class Network {
+public:
+    explicit Network(const Kernels& kernels) : kernels(kernels) {}
+
+    // Weights are in PyTorch's order, [output][input][3][3]. Channels are filled up with zeros to
+    // a whole number of vectors. Each returns an index, of weights or of a step.
+    int pack(const float* weight, const float* bias, int channels);
+    int embed(const float* weight, const float* bias, int channels);
+    int convolve(int input, int weights);
+    void reconstruct(int input, const float* weight, float bias, int channels, float share,
+                     bool skip);
+
+    const Kernels& kernels;
+    std::vector<Step> steps;
+    int channels = 0;  // between the steps, filled up
+
+    // Rows of the image that the first row of the output waits for.
+    int delay() const { return steps.back().delay; }
+
+private:
+    int rounded(int channels) const;
+    const float* keep(Floats values);
+    void require(int input, int channels);
+
+    std::vector<Floats> kept_;
+    std::deque<Weights> weights_;    // whose addresses stay
+    std::deque<EdgeWeights> edges_;
+};
+
+}  // namespace bigsharp
