@@ -28,7 +28,7 @@ lint: .venv/dev
 benchmarks: .venv/dev
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
-.venv/base: pyproject.toml
+.venv/base: pyproject.toml CMakeLists.txt $(wildcard native/*)
 	$(PYTHON) -m venv .venv
 	$(PIP) install --quiet --editable .
 	@touch $@

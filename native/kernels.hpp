@@ -53,7 +53,7 @@ constexpr std::size_t work_size(int batch, int channels) {
     return static_cast<std::size_t>(kFrequencies) * (batch + kBlock) * channels;
 }
 
-// The best that this machine can run, by name, or the best of all; null where it can run none.
-const Kernels* choose_kernels(const char* name = nullptr);
+// Those of this name, or, for "", the best; null where this machine cannot run them.
+const Kernels* choose_kernels(const char* name = "");
 
 }  // namespace bigsharp

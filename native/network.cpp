@@ -1,5 +1,6 @@
 #include "network.hpp"
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 #include <utility>
@@ -106,6 +107,7 @@ void Network::reconstruct(int input, const float* weight, float bias, int channe
     Step step{Step::kReconstruct, input, steps[input].delay + 1, &edges_.back()};
     step.share = share;
     step.skip = skip;
+    delay = std::max(delay, step.delay);
     steps.push_back(step);
 }
 

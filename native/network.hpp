@@ -23,6 +23,7 @@ struct Step {
 class Network {
 public:
     explicit Network(const Kernels& kernels) : kernels(kernels) {}
+    Network(const Network&) = delete;  // steps point into it
 
     // Weights are in PyTorch's order, [output][input][3][3]. Channels are filled up with zeros to
     // a whole number of vectors. Each returns an index, of weights or of a step.
@@ -36,8 +37,8 @@ public:
     std::vector<Step> steps;
     int channels = 0;  // between the steps, filled up
 
-    // Rows of the image that the first row of the output waits for.
-    int delay() const { return steps.back().delay; }
+    // Of the image, in rows, before the first row of the output is finished; 0 while there is none.
+    int delay = 0;
 
 private:
     int rounded(int channels) const;

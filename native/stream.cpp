@@ -57,7 +57,7 @@ Stream::Stream(const Network& network, long width, int threads)
       tiles_(static_cast<int>((width + kTile - 1) / kTile)),
       threads_(std::clamp(threads, 1, tiles_)),
       batch_(batch_size(network.channels, (tiles_ + threads_ - 1) / threads_)),
-      ring_(network.delay() + 2 * kTile),
+      ring_(network.delay + 2 * kTile),
       image_stride_(width + 2),
       row_(static_cast<std::size_t>(tiles_ * kTile + 2) * network.channels),
       image_(static_cast<std::size_t>(ring_) * image_stride_),
@@ -92,7 +92,7 @@ void Stream::push(const float* rows, long count, std::vector<float>& out, const 
 
 void Stream::finish(std::vector<float>& out, const Stop& stop) {
     height_ = fed_;
-    if (height_ > 0) run((height_ + network_.delay() + kTile - 1) / kTile, out, stop);
+    if (height_ > 0) run((height_ + network_.delay + kTile - 1) / kTile, out, stop);
 }
 
 // Take the given rows into the image, as far as the present band reaches.
@@ -163,7 +163,7 @@ void Stream::work(const Task& task, int thread) {
 
 // Hand over the rows that the present band has finished.
 void Stream::emit(std::vector<float>& out) {
-    const long top = band_ * kTile - network_.delay();
+    const long top = band_ * kTile - network_.delay;
     for (long row = top; row < top + kTile; ++row)
         if (inside(row)) {
             float* from = output_row(row);

@@ -140,7 +140,7 @@ def test_a_bad_picture_is_one_line(
         (["--model", "bicubik"], ["did you mean 'bicubic'"]),
         (["--model", "no.onnx"], ["no.onnx", "no such file"]),
         (["--model", "no.pt"], ["no.pt", "no such file"]),
-        (["--engine", "tpu"], ["tpu", "auto, onnx, torch"]),
+        (["--engine", "tpu"], ["tpu", "auto, native, onnx, torch"]),
         (["-o", "out.xyz"], ["out.xyz", ".png"]),
         (["-o", "out"], ["without extension"]),
         (["-o", "nowhere/out.png"], ["nowhere", "does not exist"]),

@@ -13,7 +13,8 @@ from bigsharp.errors import BigsharpError
 from bigsharp.models.export import export
 from bigsharp.models.network import Network
 from bigsharp.picture import Picture
-from bigsharp.pipeline import choose_target, count_tiles, tiles, upscale_picture
+from bigsharp.pipeline import choose_target, upscale_picture
+from bigsharp.tiles import tiles
 
 sizes = st.integers(1, 60)
 
@@ -33,7 +34,7 @@ def test_tiles_cover_every_pixel_once(height: int, width: int, side: int, halo: 
             assert 1 <= core.stop - core.start <= side
             assert seen == slice(max(0, core.start - halo), min(length, core.stop + halo))
     assert np.all(covered == 1)
-    assert len(parts) == count_tiles(height, width, side)
+    assert len(parts) == -(-height // side) * -(-width // side)
 
 
 @pytest.mark.parametrize("kind", [".pt", ".onnx"])
@@ -42,7 +43,7 @@ def test_tiles_cover_every_pixel_once(height: int, width: int, side: int, halo: 
 def test_tiles_do_not_change_the_result(
     checkpoint: Path, kind: str, height: int, width: int, side: int, seed: int
 ) -> None:
-    engine = open_engine(checkpoint.with_suffix(kind))
+    engine = open_engine(checkpoint.with_suffix(kind), "torch" if kind == ".pt" else "onnx")
     picture = Picture(np.random.default_rng(seed).random((height, width)))
     target = choose_target(picture.size, 2)
     whole, tiled, plain = (
@@ -54,7 +55,7 @@ def test_tiles_do_not_change_the_result(
 
 
 def test_a_halo_smaller_than_the_receptive_field_would_show(checkpoint: Path) -> None:
-    engine = open_engine(checkpoint)
+    engine = open_engine(checkpoint, "torch")
     picture = Picture(np.random.default_rng(0).random((20, 20)) / 2 + 0.25)
     target = choose_target(picture.size, 2)
     whole = upscale_picture(picture, target, engine).pixels
@@ -138,7 +139,7 @@ def test_a_tiled_picture_is_the_untiled_one(
     random = np.random.default_rng(height * width)
     picture = Picture(random.random(shape), alpha=random.random(shape[:2]))
     target = choose_target(picture.size, scale)
-    engine = open_engine(checkpoint)
+    engine = open_engine(checkpoint, "torch")
     whole = upscale_picture(picture, target, engine, tile=1000)
     tiled = upscale_picture(picture, target, engine, tile=side)
     assert whole.size == (target.height, target.width)
@@ -148,10 +149,15 @@ def test_a_tiled_picture_is_the_untiled_one(
 
 def test_engines_agree(checkpoint: Path) -> None:
     ilr = np.random.default_rng(0).random((37, 51), np.float32)
-    first, second = (open_engine(checkpoint.with_suffix(s)) for s in (".pt", ".onnx"))
-    assert (first.name, second.name) == ("torch", "onnx")
-    assert first.halo == second.halo == 4
-    assert np.abs(first.restore(ilr) - second.restore(ilr)).max() < 1e-5
+    engines = [
+        open_engine(checkpoint, "torch"),
+        open_engine(checkpoint, "native"),
+        open_engine(checkpoint.with_suffix(".onnx")),
+    ]
+    assert [engine.name for engine in engines] == ["torch", "native", "onnx"]
+    assert [engine.halo for engine in engines] == [4, 4, 4]
+    results = [engine.restore(ilr) for engine in engines]
+    assert np.ptp(results, axis=0).max() < 1e-5
 
 
 @pytest.mark.parametrize("architecture", ["srcnn", "vdsr", "drcn"])

@@ -207,11 +207,19 @@ def test_quality_chooses_the_size_of_the_file(texture: np.ndarray, model: Path) 
     assert np.array_equal(decoded(lossless), bigsharp.upscale(texture, scale=2, model=model))
 
 
-def test_progress_is_told_from_none_to_all(texture: np.ndarray, model: Path) -> None:
+@pytest.mark.parametrize("engine", ["native", "onnx"])
+def test_progress_is_told_from_none_to_all(
+    texture: np.ndarray, checkpoint: Path, engine: str
+) -> None:
     seen = []
-    upscaler = bigsharp.load(model)
+    path = checkpoint if engine == "native" else checkpoint.with_suffix(".onnx")
+    upscaler = bigsharp.load(path, engine)
     upscaler.upscale(texture, 2, tile=64, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(k, 6) for k in range(7)]
+    pixels = 4 * texture.shape[0] * texture.shape[1]
+    assert {total for _, total in seen} == {pixels}
+    assert [seen[0][0], seen[-1][0]] == [0, pixels]
+    assert len(seen) > 2
+    assert seen == sorted(seen)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from bigsharp import models, weights
 from bigsharp.benchmark.run import benchmark
 from bigsharp.engines import open_engine
 from bigsharp.errors import BigsharpError
+from bigsharp.weightfile import SUFFIX
 
 #: What a first VDSR must reach on Set5 at ×2, ×3, ×4, in dB.
 FLOOR = [36.3, 32.6, 30.4]
@@ -26,7 +27,7 @@ def test_the_card_describes_the_files_beside_it(name: str) -> None:
     for extension, digest in card["sha256"].items():
         content = weights.path(name, extension).read_bytes()
         assert hashlib.sha256(content).hexdigest() == digest
-    network = models.load(weights.path(name, ".pt"))
+    network = models.load(weights.path(name, SUFFIX))
     assert network.parameter_count == card["parameters"]
     assert network.receptive_field == card["receptive_field"]
     assert network.options == card["options"] == card["recipe"]["options"]
@@ -35,11 +36,12 @@ def test_the_card_describes_the_files_beside_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", weights.names())
-def test_both_engines_run_the_same_network(name: str) -> None:
+def test_every_engine_runs_the_same_network(name: str) -> None:
     ilr = np.random.default_rng(0).random((40, 56), np.float32)
-    onnx, torch = (open_engine(name, engine) for engine in ("onnx", "torch"))
-    assert onnx.halo == torch.halo
-    assert np.abs(onnx.restore(ilr) - torch.restore(ilr)).max() < 1e-5
+    opened = [open_engine(name, engine) for engine in ("onnx", "torch", "auto")]
+    assert len({engine.halo for engine in opened}) == 1
+    assert len({engine.parameters for engine in opened}) == 1
+    assert np.ptp([engine.restore(ilr) for engine in opened], axis=0).max() < 1e-5
 
 
 def test_vdsr_scores_on_set5_what_its_card_says(image_sets: Path) -> None:

@@ -2,8 +2,8 @@
 
     python tools/release.py runs/vdsr/best.pt vdsr --hardware "2 CPU cores of …"
 
-scores the network on the benchmark sets that BIGSHARP_DATA holds and writes NAME.pt, NAME.onnx
-(made from it) and NAME.json, with the scores and the curve of the held-out images, into
+scores the network on the benchmark sets that BIGSHARP_DATA holds and writes NAME.safetensors,
+NAME.onnx and NAME.json, with the scores and the curve of the held-out images, into
 src/bigsharp/weights. A network for one scale is named for it: srcnn-x3.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import hashlib
-import io
 import json
 import tempfile
 from pathlib import Path
@@ -23,8 +22,9 @@ import bigsharp
 from bigsharp import models
 from bigsharp.benchmark.run import Result, benchmark
 from bigsharp.files import write_bytes
-from bigsharp.models.export import to_onnx
+from bigsharp.models.export import to_onnx, to_safetensors
 from bigsharp.models.network import Network
+from bigsharp.weightfile import SUFFIX
 
 WEIGHTS = Path(__file__).parents[1] / "src" / "bigsharp" / "weights"
 
@@ -44,10 +44,11 @@ def main() -> None:
 
     content = models.read_checkpoint(options.checkpoint)
     network = models.unpack(content)
-    buffer = io.BytesIO()
     scales = content["scales"]
-    torch.save(models.pack(content["architecture"], network, scales), buffer)
-    files = {".pt": buffer.getvalue(), ".onnx": to_onnx(network, scales)}
+    files = {
+        SUFFIX: to_safetensors(network, content["architecture"], scales),
+        ".onnx": to_onnx(network, scales),
+    }
     tested = [float(scale) for scale in options.scale.split(",")]
     with tempfile.TemporaryDirectory() as folder:
         onnx = Path(folder) / "network.onnx"

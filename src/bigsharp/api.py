@@ -27,9 +27,10 @@ class Upscaler:
     ----------
     model : str or path
         "vdsr", "bicubic" (see `available_models`), a checkpoint (.pt) or a network exported by
-        `bigsharp export` (.onnx).
-    engine : {"auto", "onnx", "torch"}
-        What runs the network: by default PyTorch where it finds a CUDA GPU, else ONNX Runtime.
+        `bigsharp export` (.safetensors, .onnx).
+    engine : {"auto", "native", "onnx", "torch"}
+        What runs the network: by default PyTorch where it finds a CUDA GPU, else the native engine,
+        or ONNX Runtime for what that does not run.
 
     Raises
     ------
@@ -70,12 +71,12 @@ class Upscaler:
         quality : int, optional
             1 to 100, of a JPEG (default 95) or a WebP (default lossless).
         tile : int
-            Side of the tiles, in result pixels; it bounds the memory, and does not change the
-            result.
+            Side of the tiles, in result pixels, for ONNX Runtime and PyTorch; it bounds the
+            memory, and does not change the result.
         max_pixels : int
             Refuse pictures, or results, of more pixels than this.
         progress : callable, optional
-            Called with the number of tiles done and of all tiles.
+            Called with the number of pixels done and of all pixels.
 
         Returns
         -------

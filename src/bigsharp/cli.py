@@ -43,7 +43,7 @@ Root = Annotated[
 ]
 Engine = Annotated[
     str,
-    typer.Option(help="What runs the network: auto, onnx, or torch (needs the extra 'train')."),
+    typer.Option(help="What runs the network: auto, native, onnx, or torch (the extra 'train')."),
 ]
 Data = Annotated[str, typer.Option(help="Image sets or folders, separated by commas.")]
 Scales = Annotated[str, typer.Option(help="Factors, separated by commas.")]
@@ -116,7 +116,11 @@ def upscale(
     height: Annotated[int | None, typer.Option(help="Height of the result in pixels.")] = None,
     model: Annotated[
         str,
-        typer.Option("--model", "-m", help="A name that `bigsharp models` lists, .pt or .onnx."),
+        typer.Option(
+            "--model",
+            "-m",
+            help="A name that `bigsharp models` lists, or a .pt, .safetensors or .onnx file.",
+        ),
     ] = defaults.MODEL,
     engine: Engine = "auto",
     quality: Annotated[
@@ -214,7 +218,7 @@ def benchmark(
     methods: Annotated[
         str,
         typer.Option(
-            help="Models, .pt or .onnx files, folders of restored pictures; NAME=WHAT names one."
+            help="Models, by name or file, folders of restored pictures; NAME=WHAT names one."
         ),
     ] = "bicubic,vdsr",
     output: Annotated[
@@ -318,7 +322,7 @@ def train(
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option("--from", help="Start from a released model's weights, or a .pt file's."),
+        typer.Option("--from", help="Start from a released model's weights, or a file's."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
     scale: Annotated[
@@ -399,9 +403,11 @@ def _training_report(trainer: Trainer, quiet: bool) -> Iterator[Callable[[Status
 @app.command()
 def export(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A .pt file.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The .onnx or .safetensors file to write.")
+    ],
 ) -> None:
-    """Turn a checkpoint into an .onnx file, which runs without PyTorch."""
+    """Turn a checkpoint into an .onnx or .safetensors file, which runs without PyTorch."""
     from bigsharp.models import require_torch
 
     require_torch()

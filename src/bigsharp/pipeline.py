@@ -1,11 +1,9 @@
-"""The upscaling pipeline: picture → ILR → restored luma → picture, tile by tile."""
+"""The upscaling pipeline: picture → ILR → restored luma → picture, a part at a time."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,14 +11,17 @@ import numpy as np
 from bigsharp.arrays import Array, from_unit, to_unit
 from bigsharp.color import rgb_to_ycbcr, ycbcr_to_rgb
 from bigsharp.defaults import TILE
-from bigsharp.engines import Engine, Family, Identity
+from bigsharp.engines import Engine, Family, Identity, RowEngine
 from bigsharp.errors import BigsharpError
 from bigsharp.picture import Picture
 from bigsharp.resize import AxisMap, scaled_size
+from bigsharp.tiles import even_parts, tiles
 from bigsharp.transparency import fill_hidden
 
 Progress = Callable[[int, int], None]
 
+#: Rows that are interpolated together.
+_BAND = 64
 
 #: Of a scale or a side; beyond it no picture can be meant, and float arithmetic would overflow.
 _LARGEST = 1_000_000_000
@@ -99,56 +100,6 @@ def choose_target(
     return Target(rows, columns, vertical, horizontal)
 
 
-@dataclass(frozen=True)
-class Tile:
-    """A window of the result, and the wider one that the network must see for it.
-
-    Attributes
-    ----------
-    core, seen : (slice, slice)
-        Rows and columns of the result.
-    """
-
-    core: tuple[slice, slice]
-    seen: tuple[slice, slice]
-
-    @property
-    def core_in_seen(self) -> tuple[slice, slice]:
-        """The core, counted from the first row and column seen."""
-        rows, columns = (
-            slice(core.start - seen.start, core.stop - seen.start)
-            for core, seen in zip(self.core, self.seen, strict=True)
-        )
-        return rows, columns
-
-
-def tiles(height: int, width: int, side: int, halo: int) -> Iterator[Tile]:
-    """Cover a result with tiles of about equal size, at most `side` wide and high.
-
-    What is seen ends at the picture's own border, so that the network's zero padding lies where it
-    does for the whole picture; inside, a halo as wide as the receptive field keeps it out.
-    """
-    for rows in _even_parts(height, side):
-        for columns in _even_parts(width, side):
-            seen = (_widen(rows, halo, height), _widen(columns, halo, width))
-            yield Tile((rows, columns), seen)
-
-
-def count_tiles(height: int, width: int, side: int) -> int:
-    """How many tiles `tiles` yields."""
-    return math.ceil(height / side) * math.ceil(width / side)
-
-
-def _even_parts(length: int, side: int) -> list[slice]:
-    count = math.ceil(length / side)
-    edges = [length * k // count for k in range(count + 1)]
-    return [slice(a, b) for a, b in pairwise(edges)]
-
-
-def _widen(part: slice, halo: int, length: int) -> slice:
-    return slice(max(0, part.start - halo), min(length, part.stop + halo))
-
-
 def upscale_picture(
     picture: Picture,
     target: Target,
@@ -159,8 +110,8 @@ def upscale_picture(
 ) -> Picture:
     """Enlarge a picture and restore its luma.
 
-    Chroma and alpha are enlarged by bicubic; colour hidden under alpha 0 takes no part. Only a tile
-    is in memory as floating point, unless there is such colour.
+    Chroma and alpha are enlarged by bicubic; colour hidden under alpha 0 takes no part. Only some
+    rows, or a tile, are in memory as floating point, unless there is such colour.
 
     A network undoes the blur of the scales that it was trained on, and overdoes it at smaller ones.
     There the picture is restored at the smallest trained scale and shrunk to its size: with a
@@ -174,9 +125,9 @@ def upscale_picture(
         From `choose_target`.
     engine : Engine or Family
     tile : int
-        Side of a tile in result pixels.
+        Side of a tile in result pixels, for an engine that does not take rows.
     progress : callable
-        Called with the tiles done and their number, first with 0.
+        Called with the pixels done and their number, first with 0.
 
     Returns
     -------
@@ -214,36 +165,79 @@ def _resample(
     tile: int,
     progress: Progress,
 ) -> Picture:
-    """Interpolate to `target` and restore, tile by tile."""
+    """Interpolate to `target` and restore, by rows where the engine takes them, else by tiles."""
     maps = (
         AxisMap.bicubic(picture.size[0], target.height, target.vertical),
         AxisMap.bicubic(picture.size[1], target.width, target.horizontal),
     )
     shape = (target.height, target.width)
     pixels = np.empty(shape + picture.pixels.shape[2:], dtype)
-    alpha = np.empty(shape, dtype)
-    total = count_tiles(*shape, tile)
-    progress(0, total)
-    for done, part in enumerate(tiles(*shape, tile, engine.halo), 1):
-        pixels[part.core] = from_unit(_restore_tile(picture.pixels, maps, part, engine), dtype)
-        if picture.alpha is not None:
-            alpha[part.core] = from_unit(_interpolate(picture.alpha, maps, part.core), dtype)
-        progress(done, total)
-    return picture.with_pixels(pixels, None if picture.alpha is None else alpha)
+    alpha = None if picture.alpha is None else np.empty(shape, dtype)
+    if isinstance(engine, RowEngine):
+        parts = _restore_rows(picture.pixels, maps, engine)
+    else:
+        parts = _restore_tiles(picture.pixels, maps, engine, tile)
+    done = 0
+    progress(done, target.height * target.width)
+    for window, restored in parts:
+        pixels[window] = from_unit(restored, dtype)
+        if picture.alpha is not None and alpha is not None:
+            alpha[window] = from_unit(_interpolate(picture.alpha, maps, window), dtype)
+        done += restored.shape[0] * restored.shape[1]
+        progress(done, target.height * target.width)
+    return picture.with_pixels(pixels, alpha)
 
 
-def _restore_tile(
-    pixels: Array, maps: tuple[AxisMap, AxisMap], part: Tile, engine: Engine
-) -> Array:
-    """The core of one tile as float32, neither clipped nor rounded; white is 1."""
-    ilr = _interpolate(pixels, maps, part.seen)
-    if ilr.ndim == 2:
-        return engine.restore(ilr)[part.core_in_seen]
-    ilr = rgb_to_ycbcr(ilr)
-    luma = engine.restore(np.ascontiguousarray(ilr[..., 0]))
-    ycbcr = ilr[part.core_in_seen]
-    ycbcr[..., 0] = luma[part.core_in_seen]
-    return ycbcr_to_rgb(ycbcr)
+#: A part of the result: where it belongs, and its pixels as float32, neither clipped nor rounded.
+Part = tuple[tuple[slice, slice], Array]
+
+
+def _restore_tiles(
+    pixels: Array, maps: tuple[AxisMap, AxisMap], engine: Engine, side: int
+) -> Iterator[Part]:
+    """Tile by tile, each with the halo that the network must see."""
+    height, width = (len(axis.weights) for axis in maps)
+    for part in tiles(height, width, side, engine.halo):
+        ilr = _interpolate(pixels, maps, part.seen)
+        if ilr.ndim == 2:
+            yield part.core, engine.restore(ilr)[part.core_in_seen]
+            continue
+        ycbcr = rgb_to_ycbcr(ilr)
+        luma = engine.restore(np.ascontiguousarray(ycbcr[..., 0]))
+        ycbcr = ycbcr[part.core_in_seen]
+        ycbcr[..., 0] = luma[part.core_in_seen]
+        yield part.core, ycbcr_to_rgb(ycbcr)
+
+
+def _restore_rows(
+    pixels: Array, maps: tuple[AxisMap, AxisMap], engine: RowEngine
+) -> Iterator[Part]:
+    """Band by band of rows; what the engine gives comes some rows late."""
+    height, width = (len(axis.weights) for axis in maps)
+    columns = slice(0, width)
+    waiting: list[Array] = []
+
+    def lumas() -> Iterator[Array]:
+        for rows in even_parts(height, _BAND):
+            ilr = _interpolate(pixels, maps, (rows, columns))
+            if ilr.ndim == 3:
+                ilr = rgb_to_ycbcr(ilr)
+                waiting.append(ilr)
+            yield ilr if ilr.ndim == 2 else ilr[..., 0]
+
+    top = 0
+    for restored in engine.rows(lumas()):
+        if len(restored) == 0:
+            continue
+        rows = slice(top, top + len(restored))
+        if waiting:
+            ycbcr = np.concatenate(waiting)
+            waiting[:] = [ycbcr[len(restored) :]]
+            ycbcr = ycbcr[: len(restored)]
+            ycbcr[..., 0] = restored
+            restored = ycbcr_to_rgb(ycbcr)
+        yield (rows, columns), restored
+        top = rows.stop
 
 
 def _interpolate(

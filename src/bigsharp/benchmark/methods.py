@@ -17,6 +17,7 @@ from bigsharp.engines import BICUBIC, available_models, open_engine
 from bigsharp.errors import BigsharpError
 from bigsharp.picture import FORMATS, Picture
 from bigsharp.pipeline import choose_target, upscale_picture
+from bigsharp.weightfile import SUFFIX
 
 
 @dataclass(frozen=True)
@@ -196,9 +197,9 @@ def _digest_of(name: str) -> str:
     if Path(name).is_file():
         files = [Path(name)]
     else:
-        # The .pt and the .onnx hold the same weights, so either engine has one digest.
+        # Both files hold the same weights, so every engine has one digest.
         members = weights.families().get(name, [name])
-        files = [weights.path(member, ".pt") for member in members if member in weights.names()]
+        files = [weights.path(member, SUFFIX) for member in members if member in weights.names()]
     content = b"".join(path.read_bytes() for path in files)
     return hashlib.sha256(content).hexdigest()[:16]
 

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import ctypes.util
 import importlib.util
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from bigsharp import weights
+from bigsharp import weightfile, weights
 from bigsharp.arrays import Array
+from bigsharp.engines import native
 from bigsharp.errors import BigsharpError
+from bigsharp.weightfile import Packed
 
-ENGINES = ("auto", "onnx", "torch")
+ENGINES = ("auto", "native", "onnx", "torch")
+
+_log = logging.getLogger("bigsharp")
 
 #: The model that needs no network.
 BICUBIC = "bicubic"
+
+#: Which engines run which files.
+_RUNS = {
+    ".pt": ("native", "torch"),
+    weightfile.SUFFIX: ("native", "torch"),
+    ".onnx": ("onnx",),
+}
 
 
 class Engine(Protocol):
@@ -41,6 +54,15 @@ class Engine(Protocol):
 
     def restore(self, ilr: Array) -> Array:
         """Restore ILR luma: float32, (H, W), in [0, 1], to the same; the output is not clipped."""
+        ...
+
+
+@runtime_checkable
+class RowEngine(Engine, Protocol):
+    """An engine that restores a picture as a stream of rows, and so needs no tiles."""
+
+    def rows(self, bands: Iterable[Array]) -> Iterator[Array]:
+        """Restore bands of rows, from the top; bands of other heights come, some rows late."""
         ...
 
 
@@ -87,9 +109,11 @@ def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> En
     Parameters
     ----------
     model : str or path
-        A name of `available_models`, a checkpoint (.pt), or an exported network (.onnx).
-    engine : {"auto", "onnx", "torch"}
-        "auto" takes PyTorch where it finds a CUDA GPU, else ONNX Runtime.
+        A name of `available_models`, a checkpoint (.pt), or an exported network (.safetensors,
+        .onnx).
+    engine : {"auto", "native", "onnx", "torch"}
+        "auto" takes PyTorch where it finds a CUDA GPU; else the native engine, for the networks
+        and on the machines that it runs; else ONNX Runtime.
     threads : int
         That a network runs on; 0 for one a core.
 
@@ -109,28 +133,62 @@ def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> En
 
 
 def _open_network(model: str, engine: str, threads: int) -> Engine:
-    extension = Path(model).suffix.lower()
-    if extension not in (".pt", ".onnx"):
+    suffix = Path(model).suffix.lower()
+    if suffix not in _RUNS:
         if model not in weights.names():
             raise BigsharpError(_unknown(model))
-        if engine == "auto":
-            engine = "torch" if has_cuda() else "onnx"
-        extension = ".pt" if engine == "torch" else ".onnx"
-        model = str(weights.path(model, extension))
-    elif engine == "auto":
-        engine = "torch" if extension == ".pt" else "onnx"
-    if (engine == "torch") != (extension == ".pt"):
+        card = weights.card(model)
+        engine = _choose(card["architecture"], "onnx") if engine == "auto" else engine
+        suffix = ".onnx" if engine == "onnx" else weightfile.SUFFIX
+        model = str(weights.path(model, suffix))
+    if engine != "auto" and engine not in _RUNS[suffix]:
+        runs = " and ".join(s for s, engines in _RUNS.items() if engine in engines)
         raise BigsharpError(
-            f"{model}: engine {engine} runs {'.pt' if engine == 'torch' else '.onnx'} files; "
-            "leave --engine out, or make an .onnx with `bigsharp export`"
+            f"{model}: engine {engine} runs {runs} files; leave --engine out, or make another kind "
+            "with `bigsharp export`"
         )
-    if engine == "torch":
-        from bigsharp.engines.torch import TorchEngine
+    if suffix == ".onnx":
+        from bigsharp.engines.onnx import OnnxEngine
 
-        return TorchEngine(model, "cuda" if has_cuda() else "cpu", threads)
-    from bigsharp.engines.onnx import OnnxEngine
+        return OnnxEngine(model, threads)
+    if engine == "torch" or (engine == "auto" and has_cuda()):
+        return _open_torch(model, threads)
+    packed = read_packed(model)
+    if (engine if engine == "native" else _choose(packed.architecture, "torch")) == "torch":
+        return _open_torch(model, threads)
+    return native.NativeEngine(packed, threads)
 
-    return OnnxEngine(model, threads)
+
+def _open_torch(path: str, threads: int) -> Engine:
+    from bigsharp.engines.torch import TorchEngine
+
+    return TorchEngine(path, "cuda" if has_cuda() else "cpu", threads)
+
+
+def _choose(architecture: str, otherwise: str) -> str:
+    """The engine for a network: on a GPU PyTorch, else ours, else `otherwise`."""
+    if has_cuda():
+        return "torch"
+    if architecture not in native.ARCHITECTURES:
+        return otherwise
+    if native.instructions() is None:
+        _tell_once("the native engine cannot run here, another and slower one takes its place")
+        return otherwise
+    return "native"
+
+
+@cache
+def _tell_once(message: str) -> None:
+    _log.warning(message)
+
+
+def read_packed(path: str | Path) -> Packed:
+    """The network in a .safetensors file, or, with PyTorch, in a checkpoint."""
+    if Path(path).suffix.lower() == weightfile.SUFFIX:
+        return weightfile.read(path)
+    from bigsharp import models
+
+    return models.as_packed(models.read_checkpoint(path))
 
 
 def has_cuda() -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigsharp import weightfile
 from bigsharp.errors import BigsharpError
+from bigsharp.weightfile import Packed
 
 if TYPE_CHECKING:
     from bigsharp.models.network import Network
@@ -82,7 +85,7 @@ def copy_weights(packed: dict[str, Any], network: Network, name: str = "the chec
 
 
 def load(path: str | Path) -> Network:
-    """Load a network from a checkpoint of `bigsharp train` or from released weights (.pt).
+    """Load a network from a checkpoint of `bigsharp train` (.pt) or from a .safetensors file.
 
     Raises
     ------
@@ -93,10 +96,17 @@ def load(path: str | Path) -> Network:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint as it was written: see `pack`, and `bigsharp.training.loop`."""
+    """Read a checkpoint as it was written: see `pack`, and `bigsharp.training.loop`.
+
+    Of a .safetensors file, the part that `pack` writes.
+    """
     require_torch()
     import torch
 
+    if Path(path).suffix.lower() == weightfile.SUFFIX:
+        packed = weightfile.read(path)
+        state = {name: torch.from_numpy(values) for name, values in packed.state.items()}
+        return {**asdict(packed), "state": state}
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -106,6 +116,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not set(content) >= _KEYS:
         raise BigsharpError(f"{path}: not a checkpoint written by bigsharp")
     return content
+
+
+def as_packed(content: Mapping[str, Any]) -> Packed:
+    """What a checkpoint holds of its network, as arrays."""
+    return Packed(
+        content["architecture"],
+        content["options"],
+        tuple(content["scales"]),
+        {name: values.numpy() for name, values in content["state"].items()},
+    )
 
 
 def require_torch() -> None:

@@ -1,4 +1,4 @@
-"""From a PyTorch checkpoint to the ONNX file that ONNX Runtime runs."""
+"""From a PyTorch checkpoint to a file that runs without PyTorch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from bigsharp import models
+from bigsharp import models, weightfile
 from bigsharp.engines.onnx import PARAMETERS, RECEPTIVE_FIELD, SCALES
 from bigsharp.errors import BigsharpError
 from bigsharp.files import write_bytes
@@ -70,15 +70,27 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def to_safetensors(network: Network, architecture: str, scales: Sequence[float] = ()) -> bytes:
+    """The network as a .safetensors file, which the native engine and PyTorch run."""
+    return weightfile.to_bytes(models.as_packed(models.pack(architecture, network, scales)))
+
+
 def export(checkpoint: str | Path, output: str | Path) -> None:
-    """Write a checkpoint's network as an ONNX file.
+    """Write a checkpoint's network as an .onnx or a .safetensors file, by the name of the output.
 
     Raises
     ------
     BigsharpError
-        The checkpoint cannot be read, the output does not end in .onnx or cannot be written.
+        The checkpoint cannot be read, the output is named otherwise or cannot be written.
     """
-    if Path(output).suffix.lower() != ".onnx":
-        raise BigsharpError(f"{output}: the name of an exported network ends in .onnx")
+    suffix = Path(output).suffix.lower()
+    if suffix not in (".onnx", weightfile.SUFFIX):
+        raise BigsharpError(
+            f"{output}: the name of an exported network ends in .onnx or {weightfile.SUFFIX}"
+        )
     content = models.read_checkpoint(checkpoint)
-    write_bytes(output, to_onnx(models.unpack(content), content["scales"]))
+    network = models.unpack(content)
+    if suffix == ".onnx":
+        write_bytes(output, to_onnx(network, content["scales"]))
+    else:
+        write_bytes(output, to_safetensors(network, content["architecture"], content["scales"]))

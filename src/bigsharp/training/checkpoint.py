@@ -76,7 +76,7 @@ def _difference(then: dict[str, Any] | None, recipe: Recipe) -> str:
 
 
 def initial_weights(name: str) -> dict[str, Any]:
-    """The checkpoint that a new run starts from: a released model, or a .pt file.
+    """The checkpoint that a new run starts from: a released model, or a file.
 
     Raises
     ------
@@ -84,6 +84,8 @@ def initial_weights(name: str) -> dict[str, Any]:
         There is no such model or file.
     """
     from bigsharp import weights
+    from bigsharp.weightfile import SUFFIX
 
-    path = Path(name) if name.endswith(".pt") else weights.path(name, ".pt")
+    is_file = name.endswith((".pt", SUFFIX))
+    path = Path(name) if is_file else weights.path(name, SUFFIX)
     return models.read_checkpoint(path)

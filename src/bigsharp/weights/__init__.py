@@ -1,4 +1,4 @@
-"""The released weights: for each model NAME.onnx, NAME.pt and its card, NAME.json."""
+"""The released weights: for each model NAME.onnx, NAME.safetensors and its card, NAME.json."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def card(name: str) -> dict[str, Any]:
 
 
 def path(name: str, extension: str) -> Path:
-    """The file of a released model; `extension` is ".onnx" or ".pt".
+    """The file of a released model; `extension` is ".onnx" or ".safetensors".
 
     Raises
     ------

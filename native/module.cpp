@@ -1,0 +1,161 @@
+// The Python module: weights and rows of pixels as NumPy arrays, checked before they are used.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <numeric>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "network.hpp"
+#include "stream.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace bigsharp {
+namespace {
+
+using Filters = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
+using Values = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Image = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
+
+void check(const Filters& filters, const Values& bias, std::size_t outputs, std::size_t inputs) {
+    if (outputs == 0 || inputs == 0 || filters.shape(0) != outputs || filters.shape(1) != inputs ||
+        filters.shape(2) != 3 || filters.shape(3) != 3 || bias.shape(0) != outputs)
+        throw nb::value_error("the weights are not of this kind of 3×3 convolution");
+}
+
+const Kernels& kernels(const char* name) {
+    const Kernels* found = choose_kernels(name);
+    if (!found) throw std::runtime_error("this machine has no instruction set for the engine");
+    return *found;
+}
+
+// The caller's thread lets Python see Ctrl-C; the exception stays set until Stopped is caught.
+bool interrupted() {
+    nb::gil_scoped_acquire gil;
+    return PyErr_CheckSignals() != 0;
+}
+
+Image take(std::vector<float>&& values, long width) {
+    auto* kept = new std::vector<float>(std::move(values));
+    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<float>*>(p); });
+    const std::size_t rows = kept->size() / width;
+    return Image(kept->data(), {rows, static_cast<std::size_t>(width)}, owner);
+}
+
+// A stream that only one thread at a time can use.
+class GuardedStream {
+public:
+    GuardedStream(const Network& network, long width, int threads)
+        : stream_(checked(network, width, threads), width, threads) {}
+
+    Image push(const Rows& rows) {
+        if (static_cast<long>(rows.shape(1)) != stream_.width())
+            throw nb::value_error("a row has not the width of the stream");
+        return run([&](std::vector<float>& out) {
+            const float* begin = rows.data();
+            // A row of NaN would spread over the neighbouring tiles of every layer.
+            if (!std::all_of(begin, begin + rows.size(), [](float x) { return std::isfinite(x); }))
+                throw std::invalid_argument("a pixel is NaN or infinite");
+            stream_.push(begin, static_cast<long>(rows.shape(0)), out, interrupted);
+        });
+    }
+
+    Image finish() {
+        return run([&](std::vector<float>& out) { stream_.finish(out, interrupted); });
+    }
+
+private:
+    static const Network& checked(const Network& network, long width, int threads) {
+        if (network.delay == 0)
+            throw nb::value_error("the network gives no image yet");
+        if (width < 1 || threads < 1)
+            throw nb::value_error("a stream has a width and threads of at least 1");
+        return network;
+    }
+
+    template <typename Work>
+    Image run(const Work& work) {
+        const std::unique_lock<std::mutex> alone(mutex_, std::try_to_lock);
+        if (!alone || over_) throw std::runtime_error("this stream is in use, or at its end");
+        std::vector<float> out;
+        try {
+            nb::gil_scoped_release no_gil;
+            work(out);
+        } catch (const Stream::Stopped&) {
+            over_ = true;
+            throw nb::python_error();
+        }
+        return take(std::move(out), stream_.width());
+    }
+
+    Stream stream_;
+    std::mutex mutex_;
+    bool over_ = false;
+};
+
+double peak(const char* name, int threads, double seconds) {
+    const Kernels& chosen = kernels(name);
+    nb::gil_scoped_release no_gil;
+    std::vector<double> rates(threads);
+    std::vector<std::thread> workers;
+    for (double& rate : rates)
+        workers.emplace_back([&chosen, &rate, seconds] { rate = chosen.peak(seconds); });
+    for (std::thread& worker : workers) worker.join();
+    return std::accumulate(rates.begin(), rates.end(), 0.0);
+}
+
+}  // namespace
+}  // namespace bigsharp
+
+NB_MODULE(_native, module) {
+    using namespace bigsharp;
+
+    nb::class_<Network>(module, "Network")
+        .def("__init__",
+             [](Network* self, const char* instructions) {
+                 new (self) Network(kernels(instructions));
+             },
+             "instructions"_a = "")
+        .def_prop_ro("instructions", [](const Network& n) { return n.kernels.name; })
+        .def("pack",
+             [](Network& n, const Filters& weight, const Values& bias) {
+                 const std::size_t channels = weight.shape(0);
+                 check(weight, bias, channels, channels);
+                 return n.pack(weight.data(), bias.data(), static_cast<int>(channels));
+             },
+             "weight"_a, "bias"_a)
+        .def("embed",
+             [](Network& n, const Filters& weight, const Values& bias) {
+                 check(weight, bias, weight.shape(0), 1);
+                 return n.embed(weight.data(), bias.data(), static_cast<int>(weight.shape(0)));
+             },
+             "weight"_a, "bias"_a)
+        .def("convolve", &Network::convolve, "input"_a, "weights"_a)
+        .def("reconstruct",
+             [](Network& n, int input, const Filters& weight, const Values& bias, float share,
+                bool skip) {
+                 check(weight, bias, 1, weight.shape(1));
+                 n.reconstruct(input, weight.data(), bias.data()[0],
+                               static_cast<int>(weight.shape(1)), share, skip);
+             },
+             "input"_a, "weight"_a, "bias"_a, "share"_a, "skip"_a);
+
+    nb::class_<GuardedStream>(module, "Stream")
+        .def(nb::init<const Network&, long, int>(), "network"_a, "width"_a, "threads"_a,
+             nb::keep_alive<1, 2>())
+        .def("push", &GuardedStream::push, "rows"_a)
+        .def("finish", &GuardedStream::finish);
+
+    module.def("instructions", [] {
+        const Kernels* found = choose_kernels();
+        return found ? found->name : nullptr;
+    });
+    module.def("peak", &peak, "instructions"_a, "threads"_a, "seconds"_a);
+}

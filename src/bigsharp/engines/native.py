@@ -1,0 +1,187 @@
+"""Our own CPU engine: VDSR and DRCN, as a stream of rows (``native/``)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+
+import numpy as np
+
+from bigsharp.arrays import Array
+from bigsharp.errors import BigsharpError
+from bigsharp.weightfile import Packed
+
+try:
+    from bigsharp.engines import _native
+except ImportError:
+    _native = None  # type: ignore[assignment]  # built without a compiler, or run from the source tree
+
+#: Networks that are stacks of 3 × 3 convolutions.
+ARCHITECTURES = ("vdsr", "drcn")
+
+#: Rows that are handed over at once, so that threads are started seldom.
+_ROWS = 64
+
+#: A wider picture is restored in strips, so that memory is bounded whatever the width. They begin
+#: at multiples of 4, where the picture's own tiles do, so that not a bit of the result changes.
+_STRIP = 8192
+
+
+@cache
+def instructions() -> str | None:
+    """The instruction set that the engine would run on; None where it cannot run."""
+    return _native.instructions() if _native is not None else None
+
+
+class NativeEngine:
+    """Run VDSR or DRCN by the minimal filtering algorithm F(4 × 4, 3 × 3), in fp32.
+
+    The result is the same, bit for bit, for any number of threads.
+
+    Parameters
+    ----------
+    packed : Packed
+        The network.
+    threads : int
+        0 for one a core.
+    instructions : str
+        An instruction set: "x86-64-v3", "x86-64-v4" or "neon"; the best by default.
+
+    Raises
+    ------
+    BigsharpError
+        The network is of another kind, or the machine has no such instructions.
+
+    References
+    ----------
+    A. Lavin, S. Gray, "Fast algorithms for convolutional neural networks", CVPR 2016.
+    """
+
+    name = "native"
+
+    def __init__(self, packed: Packed, threads: int = 0, instructions: str = "") -> None:
+        if _native is None:
+            raise BigsharpError("this bigsharp was built without its native engine (use onnx)")
+        if packed.architecture not in ARCHITECTURES:
+            raise BigsharpError(
+                f"the native engine runs {' and '.join(ARCHITECTURES)}, not {packed.architecture}"
+            )
+        try:
+            self._network = _native.Network(instructions)
+        except RuntimeError as error:
+            raise BigsharpError(f"the native engine cannot run here: {error}") from None
+        _BUILDERS[packed.architecture](self._network, packed)
+        self.instructions: str = self._network.instructions
+        self.threads = threads or _cores()
+        self.scales: Sequence[float] = packed.scales
+        self.halo = _halo(packed)
+        self.parameters: int | None = sum(values.size for values in packed.state.values())
+
+    def restore(self, ilr: Array) -> Array:
+        """Restore ILR luma: float32, (H, W), in [0, 1], to the same; the output is not clipped."""
+        bands = (ilr[top : top + _ROWS] for top in range(0, ilr.shape[0], _ROWS))
+        return np.concatenate([np.empty((0, ilr.shape[1]), np.float32), *self.rows(bands)])
+
+    def rows(self, bands: Iterable[Array]) -> Iterator[Array]:
+        """Restore a picture that comes as bands of rows.
+
+        Parameters
+        ----------
+        bands : iterable of ndarray, shape (rows, W), float32
+            From the top; of any number of rows each.
+
+        Yields
+        ------
+        ndarray, shape (rows, W), float32
+            The restored rows in order, as they are finished: the network's `halo` behind.
+
+        Raises
+        ------
+        ValueError
+            A pixel is NaN or infinite, or the bands differ in width.
+        """
+        streams: list[_Strip] = []
+        width = 0
+        for band in bands:
+            if band.ndim != 2 or band.shape[1] == 0:
+                raise ValueError(f"a band of rows has shape (rows, width), not {band.shape}")
+            if not streams:
+                width = band.shape[1]
+                streams = [self._strip(left, width) for left in range(0, width, _STRIP)]
+            if band.shape[1] != width:
+                raise ValueError(f"a band is {band.shape[1]} wide, those before {width}")
+            yield np.hstack([strip.push(band) for strip in streams])
+        if streams:
+            yield np.hstack([strip.finish() for strip in streams])
+
+    def _strip(self, left: int, width: int) -> _Strip:
+        # An output's rounding depends on its whole tile: 4 pixels, not 1, a convolution.
+        margin = 4 * self.halo
+        seen = slice(max(0, left - margin), min(width, left + _STRIP + margin))
+        kept = slice(left - seen.start, min(width, left + _STRIP) - seen.start)
+        stream = _native.Stream(self._network, seen.stop - seen.start, self.threads)
+        return _Strip(stream, seen, kept)
+
+
+class _Strip:
+    """Some columns of a picture, and those beside them that the network sees."""
+
+    def __init__(self, stream: _native.Stream, seen: slice, kept: slice) -> None:
+        self._stream, self._seen, self._kept = stream, seen, kept
+
+    def push(self, band: Array) -> Array:
+        rows = np.ascontiguousarray(band[:, self._seen], np.float32)
+        return self._stream.push(rows)[:, self._kept]
+
+    def finish(self) -> Array:
+        return self._stream.finish()[:, self._kept]
+
+
+def _vdsr(network: _native.Network, packed: Packed) -> None:
+    state = packed.state
+    depth = packed.options["depth"]
+    step = network.embed(*_layer(state, "layers.0"))
+    for number in range(1, depth - 1):
+        step = network.convolve(step, network.pack(*_layer(state, f"layers.{number}")))
+    last = _layer(state, f"layers.{depth - 1}")
+    network.reconstruct(step, *last, share=1, skip=packed.options["residual"])
+
+
+def _drcn(network: _native.Network, packed: Packed) -> None:
+    state, options = packed.state, packed.options
+    inference, rebuilding = (
+        network.pack(*_layer(state, name)) for name in ("inference", "reconstruction.0")
+    )
+    last = _layer(state, "reconstruction.1")
+    shares = np.zeros(options["recursions"])
+    shares[-1] = 1
+    if options["ensemble"]:
+        shares = state["mixture"] / state["mixture"].sum()
+    step = network.embed(*_layer(state, "embedding.0"))
+    step = network.convolve(step, network.pack(*_layer(state, "embedding.1")))
+    for share in shares:
+        step = network.convolve(step, inference)
+        if share:
+            rebuilt = network.convolve(step, rebuilding)
+            network.reconstruct(rebuilt, *last, share=float(share), skip=options["skip"])
+
+
+_BUILDERS = {"vdsr": _vdsr, "drcn": _drcn}
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _layer(state: Mapping[str, Array], name: str) -> tuple[Array, Array]:
+    return state[f"{name}.weight"], state[f"{name}.bias"]
+
+
+def _halo(packed: Packed) -> int:
+    if packed.architecture == "vdsr":
+        return packed.options["depth"]
+    return packed.options["recursions"] + 4
