@@ -1,4 +1,6 @@
-// Where threads wait for one another. The waits are short, so they spin before they yield.
+// Where threads wait for one another. The waits are short, so they spin; then they yield, so that a
+// core goes to a thread that has work where there are fewer cores than threads. (To sleep on a
+// condition variable instead cost two threads on two cores 5 to 15 %.)
 #pragma once
 
 #include <atomic>
@@ -22,7 +24,7 @@ public:
     }
 
 private:
-    static constexpr int kSpins = 10000;
+    static constexpr int kSpins = 1000;
     const int threads_;
     alignas(64) std::atomic<int> arrived_{0};
     alignas(64) std::atomic<long> round_{0};

@@ -15,7 +15,7 @@ constexpr int kChunk = 64;
 
 // Bᵀ d B of the tiles [first, last), channels [channel, channel + count). Neighbouring tiles share
 // two columns, which are transformed along the column once.
-void transform_tiles(const Band& band, int first, int last, int channel, int count, int channels,
+void transform_tiles(const float* const in[kSpan], int first, int last, int channel, int count, int channels,
                      float* out, std::size_t stride) {
     alignas(kAlignment) float columns[kSpan][kSpan][kChunk];
     for (int tile = first; tile < last; ++tile) {
@@ -26,7 +26,7 @@ void transform_tiles(const Band& band, int first, int last, int channel, int cou
             for (int c = 0; c < count; c += kLanes) {
                 Vector d[kSpan], t[kSpan];
 #pragma GCC unroll 6
-                for (int i = 0; i < kSpan; ++i) d[i] = load(band.in[i] + at + c);
+                for (int i = 0; i < kSpan; ++i) d[i] = load(in[i] + at + c);
                 transform_input(d, t);
 #pragma GCC unroll 6
                 for (int i = 0; i < kSpan; ++i) store(column[i] + c, t[i]);
@@ -47,7 +47,7 @@ void transform_tiles(const Band& band, int first, int last, int channel, int cou
 
 // Aᵀ m A, bias and ReLU.
 void restore_tiles(const float* in, std::size_t stride, int first, int last, const Weights& weights,
-                   const Band& band) {
+                   float* const out[kTile]) {
     const int channels = weights.channels;
     for (int tile = first; tile < last; ++tile) {
         const float* from = in + static_cast<std::size_t>(tile - first) * channels;
@@ -70,41 +70,47 @@ void restore_tiles(const float* in, std::size_t stride, int first, int last, con
                 transform_output(m, y);
 #pragma GCC unroll 4
                 for (int j = 0; j < kTile; ++j)
-                    store(band.out[i] + at + static_cast<std::size_t>(j) * channels + c,
+                    store(out[i] + at + static_cast<std::size_t>(j) * channels + c,
                           relu(y[j] + bias));
             }
         }
     }
 }
 
-void convolve(const Band& band, int first, int last, const Weights& weights, float* work,
+void convolve(const Bands& bands, int first, int last, const Weights& weights, float* work,
               int batch) {
     const int channels = weights.channels;
-    const int batches = (last - first + batch - 1) / batch;
+    const int batches = ((last - first) * bands.count + batch - 1) / batch;
     const std::size_t stride = static_cast<std::size_t>(batch + kBlock) * channels;
     const std::size_t matrix = static_cast<std::size_t>(channels) * channels;
     for (int b = 0; b < batches; ++b) {
+        // The same columns of every band, so that the weights are read seldom.
         const int begin = first + (last - first) * b / batches;
         const int end = first + (last - first) * (b + 1) / batches;
-        for (int c = 0; c < channels; c += kChunk)
-            transform_tiles(band, begin, end, c, channels - c < kChunk ? channels - c : kChunk,
-                            channels, work + static_cast<std::size_t>(kBlock) * channels, stride);
+        const std::size_t tiles = end - begin;
+        for (int band = 0; band < bands.count; ++band)
+            for (int c = 0; c < channels; c += kChunk)
+                transform_tiles(bands.in + band * kTile, begin, end, c,
+                                channels - c < kChunk ? channels - c : kChunk, channels,
+                                work + (kBlock + band * tiles) * channels, stride);
         for (int k = 0; k < kFrequencies; ++k)
-            multiply_batch(work + k * stride, end - begin, weights.transformed + k * matrix,
-                           channels);
-        restore_tiles(work, stride, begin, end, weights, band);
+            multiply_batch(work + k * stride, static_cast<int>(tiles) * bands.count,
+                           weights.transformed + k * matrix, channels);
+        for (int band = 0; band < bands.count; ++band)
+            restore_tiles(work + band * tiles * channels, stride, begin, end, weights,
+                          bands.out + band * kTile);
     }
 }
 
-void embed(const Band& band, int first, int last, const EdgeWeights& weights) {
+void embed(const Bands& bands, int first, int last, const EdgeWeights& weights) {
     const int channels = weights.channels;
-    for (int row = 0; row < kTile; ++row)
+    for (int row = 0; row < bands.count * kTile; ++row)
         for (int x = first; x < last; ++x) {
-            float* out = band.out[row] + static_cast<std::size_t>(x + 1) * channels;
+            float* out = bands.out[row] + static_cast<std::size_t>(x + 1) * channels;
             for (int c = 0; c < channels; c += kLanes) {
                 Vector total = load(weights.bias + c);
                 for (int k = 0; k < 9; ++k)
-                    total += band.in[row + k / 3][x + k % 3] * load(weights.taps + k * channels + c);
+                    total += bands.in[row + k / 3][x + k % 3] * load(weights.taps + k * channels + c);
                 store(out + c, relu(total));
             }
         }

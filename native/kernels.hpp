@@ -11,11 +11,14 @@ constexpr int kFrequencies = kSpan * kSpan;    // of a transformed tile
 constexpr int kBlock = 6;                      // tiles that the micro-kernel multiplies at once
 constexpr int kAlignment = 64;                 // of every row and weight, in bytes
 
-// Four rows of output and the six of input that they depend on. A row of features holds a pixel's
-// channels side by side, and begins and ends with a pixel of zeros: those of the padding.
-struct Band {
-    const float* in[kSpan];
-    float* out[kTile];
+constexpr int kMostBands = 4;                  // of four rows, that a step takes at once
+
+// Bands of four rows of output, and the input that they depend on, two rows more. A row of features
+// holds a pixel's channels side by side, and begins and ends with a pixel of zeros: the padding's.
+struct Bands {
+    int count;
+    const float* in[kMostBands * kTile + 2];
+    float* out[kMostBands * kTile];
 };
 
 // A 3×3 convolution between features, transformed and packed by `pack`.
@@ -37,10 +40,10 @@ struct Kernels {
     int lanes;
     // How many outputs the micro-kernel takes at once, of `left` that remain.
     int (*panel)(int left);
-    // Features to features, with ReLU: the tiles [first, last) of a band, `batch` at a time.
-    void (*convolve)(const Band&, int first, int last, const Weights&, float* work, int batch);
+    // Features to features, with ReLU: the tiles [first, last) of each band, `batch` at a time.
+    void (*convolve)(const Bands&, int first, int last, const Weights&, float* work, int batch);
     // Image to features, with ReLU: the columns [first, last); image rows have padding, too.
-    void (*embed)(const Band&, int first, int last, const EdgeWeights&);
+    void (*embed)(const Bands&, int first, int last, const EdgeWeights&);
     // Features to one row of image: out[x] = share · (result + image[x]); `image` may be null.
     void (*reconstruct)(const float* const in[3], const float* image, float share, float* out,
                         int first, int last, const EdgeWeights&);

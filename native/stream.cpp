@@ -17,27 +17,37 @@ namespace {
 
 constexpr long kUnknown = std::numeric_limits<long>::max() / 2;
 
-// Tiles that are multiplied together: as many as leave half of the second cache to the weights.
+// Bands of a pass: few tiles would not be worth reading the weights for.
+int bands_in_pass(int tiles, int threads) {
+    constexpr int kWorthwhile = 96;
+    return std::clamp(kWorthwhile * threads / tiles, 1, kMostBands);
+}
+
+// Tiles that are multiplied together: as many as fill half of the second cache, or, of a wide
+// network, as are worth reading its weights for. They are the same columns of each band of a pass,
+// hence a multiple of 12.
 int batch_size(int channels, int tiles) {
     long cache = 0;
 #ifdef _SC_LEVEL2_CACHE_SIZE
     cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
 #endif
     cache = std::clamp(cache, 512L << 10, 2048L << 10);
+    constexpr long kWhole = 12;
     const long tile = static_cast<long>(kFrequencies) * channels * sizeof(float);
-    const long most = std::max<long>(cache / 2 / tile / kBlock, 1) * kBlock;
-    return static_cast<int>(std::min<long>(most, tiles));
+    const long weights = tile * channels;
+    const long most = std::max(std::max(cache / 2, weights / 4) / tile / kWhole, 1L) * kWhole;
+    return static_cast<int>(std::min(most, (tiles + kWhole - 1) / kWhole * kWhole));
 }
 
-// Rows of features in use at once: two of each output stay from band to band, and four come in
-// until the last step that reads them is done.
-int rows_in_use(const std::vector<Step>& steps, const std::vector<int>& last_reader) {
+// Rows of features in use at once: two of each output stay from pass to pass, and those of a pass
+// come in until the last step that reads them is done.
+int rows_in_use(const std::vector<Step>& steps, const std::vector<int>& last_reader, int pass) {
     int held = 0, most = 0;
     for (int i = 0; i < static_cast<int>(steps.size()); ++i) {
-        if (steps[i].kind != Step::kReconstruct) held += kSpan;
+        if (steps[i].kind != Step::kReconstruct) held += pass + 2;
         most = std::max(most, held);
         for (int j = 0; j < i; ++j)
-            if (last_reader[j] == i) held -= kTile;
+            if (last_reader[j] == i) held -= pass;
     }
     return most;
 }
@@ -56,21 +66,22 @@ Stream::Stream(const Network& network, long width, int threads)
       width_(width),
       tiles_(static_cast<int>((width + kTile - 1) / kTile)),
       threads_(std::clamp(threads, 1, tiles_)),
-      batch_(batch_size(network.channels, (tiles_ + threads_ - 1) / threads_)),
-      ring_(network.delay + 2 * kTile),
+      pass_(bands_in_pass(tiles_, threads_) * kTile),
+      batch_(batch_size(network.channels, (tiles_ + threads_ - 1) / threads_ * pass_ / kTile)),
+      ring_(network.delay + 2 * pass_),
       image_stride_(width + 2),
       row_(static_cast<std::size_t>(tiles_ * kTile + 2) * network.channels),
       image_(static_cast<std::size_t>(ring_) * image_stride_),
       output_(static_cast<std::size_t>(ring_) * width),
-      features_(row_ * (2 + rows_in_use(network.steps, last_readers(network.steps)))),
       blank_(image_stride_),
       height_(kUnknown),
       last_reader_(last_readers(network.steps)) {
+    const int rows = rows_in_use(network.steps, last_reader_, pass_);
+    features_ = Floats(row_ * (2 + rows));
     for (int i = 0; i < threads_; ++i) scratch_.emplace_back(work_size(batch_, network.channels));
     zeros_ = features_.data();
     unwanted_ = zeros_ + row_;
-    for (int i = rows_in_use(network.steps, last_reader_); i > 0; --i)
-        free_.push_back(unwanted_ + row_ * i);
+    for (int i = rows; i > 0; --i) free_.push_back(unwanted_ + row_ * i);
     Window none;
     none.fill(zeros_);
     windows_.assign(network.steps.size(), none);
@@ -86,46 +97,55 @@ float* Stream::output_row(long row) const { return output_.data() + (row % ring_
 void Stream::push(const float* rows, long count, std::vector<float>& out, const Stop& stop) {
     rows_ = rows;
     given_ = count;
-    run((fed_ + count) / kTile, out, stop);
-    feed();  // what does not fill a band
+    run((fed_ + count) / pass_, out, stop);
+    feed();  // what does not fill a pass
 }
 
 void Stream::finish(std::vector<float>& out, const Stop& stop) {
     height_ = fed_;
-    if (height_ > 0) run((height_ + network_.delay + kTile - 1) / kTile, out, stop);
+    if (height_ > 0) run((height_ + network_.delay + pass_ - 1) / pass_, out, stop);
 }
 
-// Take the given rows into the image, as far as the present band reaches.
+// Take the given rows into the image, as far as the present pass reaches.
 void Stream::feed() {
-    for (; given_ > 0 && fed_ < (band_ + 1) * kTile; --given_, ++fed_, rows_ += width_)
+    for (; given_ > 0 && fed_ < (passes_ + 1) * pass_; --given_, ++fed_, rows_ += width_)
         std::copy_n(rows_, width_, image_.data() + (fed_ % ring_) * image_stride_ + 1);
 }
 
-// The first four rows of a window are read for the last time.
+// All but the last two rows of a window are read for the last time.
 void Stream::release(Window& window) {
-    for (int i = 0; i < kTile; ++i)
+    for (int i = 0; i < pass_; ++i)
         if (window[i] != zeros_) free_.push_back(window[i]);
-    std::copy(window.begin() + kTile, window.end(), window.begin());
+    std::copy_n(window.begin() + pass_, 2, window.begin());
 }
 
-// Say for every step where it reads and writes in the present band. The steps run in this order,
+// Say for every step where it reads and writes in the present pass. The steps run in this order,
 // one after the other, so that a row which one has read for the last time is the next one's.
 void Stream::plan() {
     for (std::size_t i = 0; i < tasks_.size(); ++i) {
         Task& task = tasks_[i];
         const int input = task.step->input;
-        task.top = band_ * kTile - task.step->delay;
-        for (int row = 0; row < kSpan; ++row)
-            task.band.in[row] = input < 0 ? image_row(task.top - 1 + row) : windows_[input][row];
+        const long top = passes_ * pass_ - task.step->delay;
+        // Bands that are wholly above or below the picture are left out.
+        const long first = std::clamp(-top / kTile, 0L, static_cast<long>(pass_ / kTile));
+        const long last = std::clamp((height_ - top + kTile - 1) / kTile, first,
+                                     static_cast<long>(pass_ / kTile));
+        task.top = top + first * kTile;
+        task.bands.count = static_cast<int>(last - first);
+        const int skipped = static_cast<int>(first) * kTile;
+        for (int row = 0; row < task.bands.count * kTile + 2; ++row)
+            task.bands.in[row] =
+                input < 0 ? image_row(task.top - 1 + row) : windows_[input][skipped + row];
         if (task.step->kind != Step::kReconstruct)
-            for (int row = 0; row < kTile; ++row) {
-                float*& place = windows_[i][kSpan - kTile + row];
+            for (int row = 0; row < pass_; ++row) {
+                float*& place = windows_[i][2 + row];
                 place = zeros_;
-                if (inside(task.top + row)) {
+                if (inside(top + row)) {
                     place = free_.back();
                     free_.pop_back();
                 }
-                task.band.out[row] = place == zeros_ ? unwanted_ : place;
+                if (row >= skipped && row < skipped + task.bands.count * kTile)
+                    task.bands.out[row - skipped] = place == zeros_ ? unwanted_ : place;
             }
         if (input >= 0 && last_reader_[input] == static_cast<int>(i)) release(windows_[input]);
     }
@@ -133,27 +153,28 @@ void Stream::plan() {
 
 // One thread's columns of one step.
 void Stream::work(const Task& task, int thread) {
-    if (task.top + kTile <= 0 || task.top >= height_) return;
+    if (task.bands.count == 0) return;
     const Kernels& kernels = network_.kernels;
     const int first = static_cast<int>(static_cast<long>(tiles_) * thread / threads_);
     const int last = static_cast<int>(static_cast<long>(tiles_) * (thread + 1) / threads_);
     const int begin = first * kTile, end = static_cast<int>(std::min<long>(last * kTile, width_));
     switch (task.step->kind) {
         case Step::kEmbed:
-            kernels.embed(task.band, begin, end, *task.step->edge);
+            kernels.embed(task.bands, begin, end, *task.step->edge);
             break;
         case Step::kConvolve:
-            kernels.convolve(task.band, first, last, *task.step->weights,
+            kernels.convolve(task.bands, first, last, *task.step->weights,
                              scratch_[thread].data(), batch_);
             // The last tile may reach beyond the picture, where the padding's zeros belong.
             if (last == tiles_)
-                for (float* row : task.band.out)
-                    std::fill(row + (width_ + 1) * network_.channels, row + row_, 0.0f);
+                for (int row = 0; row < task.bands.count * kTile; ++row)
+                    std::fill(task.bands.out[row] + (width_ + 1) * network_.channels,
+                              task.bands.out[row] + row_, 0.0f);
             break;
         case Step::kReconstruct:
-            for (int row = 0; row < kTile; ++row)
+            for (int row = 0; row < task.bands.count * kTile; ++row)
                 if (inside(task.top + row))
-                    kernels.reconstruct(task.band.in + row,
+                    kernels.reconstruct(task.bands.in + row,
                                         task.step->skip ? image_row(task.top + row) + 1 : nullptr,
                                         task.step->share, output_row(task.top + row), begin, end,
                                         *task.step->edge);
@@ -161,10 +182,10 @@ void Stream::work(const Task& task, int thread) {
     }
 }
 
-// Hand over the rows that the present band has finished.
+// Hand over the rows that the present pass has finished.
 void Stream::emit(std::vector<float>& out) {
-    const long top = band_ * kTile - network_.delay;
-    for (long row = top; row < top + kTile; ++row)
+    const long top = passes_ * pass_ - network_.delay;
+    for (long row = top; row < top + pass_; ++row)
         if (inside(row)) {
             float* from = output_row(row);
             out.insert(out.end(), from, from + width_);
@@ -172,19 +193,19 @@ void Stream::emit(std::vector<float>& out) {
         }
 }
 
-void Stream::run(long bands, std::vector<float>& out, const Stop& stop) {
+void Stream::run(long passes, std::vector<float>& out, const Stop& stop) {
     using Clock = std::chrono::steady_clock;
     constexpr auto kPatience = std::chrono::milliseconds(100);
-    if (bands <= band_) return;
+    if (passes <= passes_) return;
     Barrier barrier(threads_);
     std::atomic<long> stopped{std::numeric_limits<long>::max()};
-    const long begin = band_;
+    const long begin = passes_;
 
     // The first thread is the caller's; it alone changes anything but the columns.
     const auto loop = [&](int thread) {
         auto asked = Clock::now();
         long turn = 0;
-        for (long band = begin; band < bands; ++band) {
+        for (long pass = begin; pass < passes; ++pass) {
             if (thread == 0) {
                 feed();
                 plan();
@@ -202,7 +223,7 @@ void Stream::run(long bands, std::vector<float>& out, const Stop& stop) {
             }
             if (thread == 0) {
                 emit(out);
-                ++band_;
+                ++passes_;
             }
         }
     };

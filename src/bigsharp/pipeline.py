@@ -21,7 +21,7 @@ from bigsharp.transparency import fill_hidden
 Progress = Callable[[int, int], None]
 
 #: Rows that are interpolated together.
-_BAND = 64
+_BAND = 128
 
 #: Of a scale or a side; beyond it no picture can be meant, and float arithmetic would overflow.
 _LARGEST = 1_000_000_000

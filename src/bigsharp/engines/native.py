@@ -21,7 +21,7 @@ except ImportError:
 ARCHITECTURES = ("vdsr", "drcn")
 
 #: Rows that are handed over at once, so that threads are started seldom.
-_ROWS = 64
+_ROWS = 256
 
 #: A wider picture is restored in strips, so that memory is bounded whatever the width. They begin
 #: at multiples of 4, where the picture's own tiles do, so that not a bit of the result changes.
@@ -101,19 +101,23 @@ class NativeEngine:
         ValueError
             A pixel is NaN or infinite, or the bands differ in width.
         """
-        streams: list[_Strip] = []
+        strips: list[_Strip] = []
         width = 0
         for band in bands:
             if band.ndim != 2 or band.shape[1] == 0:
                 raise ValueError(f"a band of rows has shape (rows, width), not {band.shape}")
-            if not streams:
+            if not strips:
                 width = band.shape[1]
-                streams = [self._strip(left, width) for left in range(0, width, _STRIP)]
+                strips = [self._strip(left, width) for left in range(0, width, _STRIP)]
             if band.shape[1] != width:
                 raise ValueError(f"a band is {band.shape[1]} wide, those before {width}")
-            yield np.hstack([strip.push(band) for strip in streams])
-        if streams:
-            yield np.hstack([strip.finish() for strip in streams])
+            for strip in strips:
+                strip.push(band)
+            yield _join(strips)
+        if strips:
+            for strip in strips:
+                strip.finish()
+            yield _join(strips)
 
     def _strip(self, left: int, width: int) -> _Strip:
         # An output's rounding depends on its whole tile: 4 pixels, not 1, a convolution.
@@ -129,13 +133,25 @@ class _Strip:
 
     def __init__(self, stream: _native.Stream, seen: slice, kept: slice) -> None:
         self._stream, self._seen, self._kept = stream, seen, kept
+        self.ready: Array = np.empty((0, kept.stop - kept.start), np.float32)
 
-    def push(self, band: Array) -> Array:
-        rows = np.ascontiguousarray(band[:, self._seen], np.float32)
-        return self._stream.push(rows)[:, self._kept]
+    def push(self, band: Array) -> None:
+        self._add(self._stream.push(np.ascontiguousarray(band[:, self._seen], np.float32)))
 
-    def finish(self) -> Array:
-        return self._stream.finish()[:, self._kept]
+    def finish(self) -> None:
+        self._add(self._stream.finish())
+
+    def _add(self, rows: Array) -> None:
+        self.ready = np.concatenate([self.ready, rows[:, self._kept]])
+
+
+def _join(strips: Sequence[_Strip]) -> Array:
+    """The rows that all strips have ready: a narrow one takes more rows in a pass."""
+    count = min(len(strip.ready) for strip in strips)
+    rows = np.hstack([strip.ready[:count] for strip in strips])
+    for strip in strips:
+        strip.ready = strip.ready[count:]
+    return rows
 
 
 def _vdsr(network: _native.Network, packed: Packed) -> None:

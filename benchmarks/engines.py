@@ -1,0 +1,164 @@
+"""Engines on the CPU, side by side: effective GFLOP/s, share of the peak, threads, memory, start.
+
+    python benchmarks/engines.py [--model vdsr] [--sides 256,512,1024,2048] [--rounds 5]
+
+The engines take turns in one process, and medians are printed. "Effective" counts the operations of
+the direct convolution, whatever an engine does. Instruction sets beside the best are run, too; ncnn
+is where it is installed (pip install ncnn). `--model drcn` takes the paper's network, with weights
+drawn by chance, as none are released.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bigsharp import models, weightfile, weights
+from bigsharp.engines import Engine, _native, open_engine
+from bigsharp.engines.native import NativeEngine
+from bigsharp.models.export import to_onnx, to_safetensors
+from bigsharp.models.network import Network
+
+#: ONNX Runtime's and PyTorch's threads spin for a while after a run, which the next may not suffer.
+PAUSE = 0.2
+
+
+class Ncnn:
+    """VDSR in ncnn, its weights written in ncnn's own form."""
+
+    name = "ncnn"
+
+    def __init__(self, network: Network) -> None:
+        import ncnn
+
+        layers = list(network.layers)
+        lines = ["Input ilr 0 1 ilr", "Split split 1 2 ilr x0 skip"]
+        data = b""
+        for k, layer in enumerate(layers):
+            relu = 0 if k == len(layers) - 1 else 1
+            outputs, size = layer.weight.shape[0], layer.weight.numel()
+            lines.append(
+                f"Convolution c{k} 1 1 x{k} x{k + 1} 0={outputs} 1=3 4=1 5=1 6={size} 9={relu}"
+            )
+            data += bytes(4) + layer.weight.detach().numpy().tobytes()
+            data += layer.bias.detach().numpy().tobytes()
+        lines.append(f"BinaryOp add 2 1 x{len(layers)} skip out 0=0")
+        text = f"7767517\n{len(lines)} {len(layers) + 4}\n" + "\n".join(lines) + "\n"
+        self.library, self.net = ncnn, ncnn.Net()
+        self.net.opt.num_threads = os.cpu_count()
+        self.net.opt.use_fp16_storage = self.net.opt.use_fp16_arithmetic = False
+        self.net.opt.use_bf16_storage = False
+        with tempfile.TemporaryDirectory() as folder:
+            for suffix, content in ((".param", text.encode()), (".bin", data)):
+                (Path(folder) / f"net{suffix}").write_bytes(content)
+            self.net.load_param(f"{folder}/net.param")
+            self.net.load_model(f"{folder}/net.bin")
+
+    def restore(self, ilr: np.ndarray) -> np.ndarray:
+        """Run it."""
+        with self.net.create_extractor() as extractor:
+            extractor.input("ilr", self.library.Mat(ilr[None]))
+            return np.array(extractor.extract("out")[1])[0]
+
+
+def read_network(model: str) -> tuple[str, Network]:
+    """The released network, or DRCN by chance."""
+    if model in weights.names():
+        packed = weightfile.read(weights.path(model, weightfile.SUFFIX))
+        return packed.architecture, models.load(weights.path(model, weightfile.SUFFIX))
+    torch.manual_seed(0)
+    return model, models.build(model)
+
+
+def open_all(network: Network, architecture: str, folder: Path) -> dict[str, Engine | Ncnn]:
+    """Every engine that runs here, ours also by its other instructions and numbers of threads."""
+    (folder / "n.safetensors").write_bytes(to_safetensors(network, architecture))
+    (folder / "n.onnx").write_bytes(to_onnx(network))
+    packed = weightfile.read(folder / "n.safetensors")
+    cores = NativeEngine(packed).threads
+    engines: dict[str, Engine | Ncnn] = {f"native, {cores} threads": NativeEngine(packed)}
+    for threads in (1, 2 * cores):
+        engines[f"native, {threads} threads"] = NativeEngine(packed, threads)
+    if _native.instructions() == "x86-64-v4":
+        engines["native, x86-64-v3"] = NativeEngine(packed, 0, "x86-64-v3")
+    engines["onnx"] = open_engine(folder / "n.onnx")
+    engines["torch"] = open_engine(folder / "n.safetensors", "torch")
+    if find_spec("ncnn") and architecture == "vdsr":
+        engines["ncnn"] = Ncnn(network)
+    return engines
+
+
+def speed(
+    engines: dict[str, Engine | Ncnn], side: int, rounds: int, macs: int, peak: float
+) -> None:
+    """Print one line an engine."""
+    ilr = np.random.default_rng(0).random((side, side), np.float32)
+    times: dict[str, list[float]] = {name: [] for name in engines}
+    results = {name: engine.restore(ilr) for name, engine in engines.items()}
+    for _ in range(rounds):
+        for name, engine in engines.items():
+            time.sleep(PAUSE)
+            began = time.perf_counter()
+            engine.restore(ilr)
+            times[name].append(time.perf_counter() - began)
+    rates = {name: 2e-9 * macs * side**2 / statistics.median(t) for name, t in times.items()}
+    for name, rate in rates.items():
+        apart = np.abs(results[name] - results["onnx"]).max()
+        print(
+            f"{side:5}²  {name:20} {rate:6.0f} GFLOP/s  {rate / rates['onnx']:5.2f} × onnx  "
+            f"{rate / peak:5.2f} × peak  differs by {apart:.1e}"
+        )
+
+
+def memory_and_start(engine: str, model: str) -> None:
+    """Print what a process takes at 1024², above its imports, and how soon the engine is ready."""
+    script = (
+        "import re, time, numpy as np; from bigsharp.engines import open_engine\n"
+        f"import bigsharp.engines.{engine}\n"
+        "ilr = np.zeros((1024, 1024), np.float32)\n"
+        # Not getrusage: its peak is the parent's, too.
+        "status = lambda: open('/proc/self/status').read()\n"
+        "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', status())[1]) / 1024\n"
+        "before, began = peak(), time.perf_counter()\n"
+        f"opened = open_engine({model!r}, {engine!r}); ready = time.perf_counter() - began\n"
+        "opened.restore(ilr); print(f'{peak() - before:.0f} MB, ready in {ready:.3f} s')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    print(f" 1024²  {engine:20} {done.stdout.strip()}")
+
+
+def main() -> None:
+    """Print everything."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--model", default="vdsr")
+    parser.add_argument("--sides", default="256,512,1024,2048")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    architecture, network = read_network(options.model)
+    peak = _native.peak("", os.cpu_count() or 1, 1.0)
+    print(f"{_native.instructions()}, {os.cpu_count()} cores: {peak:.0f} GFLOP/s of multiply-adds")
+    with tempfile.TemporaryDirectory() as folder:
+        engines = open_all(network, architecture, Path(folder))
+        for side in map(int, options.sides.split(",")):
+            speed(engines, side, options.rounds, network.macs_per_pixel, peak)
+    if options.model in weights.names():
+        for engine in ("native", "onnx", "torch"):
+            memory_and_start(engine, options.model)
+
+
+if __name__ == "__main__":
+    main()
