@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-slow lint benchmarks clean
+.PHONY: demo test test-slow lint benchmarks sanitize clean
 
 demo: .venv/base
 	@mkdir -p demo
@@ -27,6 +27,14 @@ lint: .venv/dev
 
 benchmarks: .venv/dev
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+# The engine under the compiler's sanitizers; address and undefined go together.
+sanitize: .venv/dev
+	$(PIP) install --quiet cmake
+	for kind in address,undefined thread; do \
+	  $(BIN)/cmake -S . -B build/$$kind -DBIGSHARP_CHECK=ON \
+	    -DBIGSHARP_SANITIZE=$$kind && $(BIN)/cmake --build build/$$kind && build/$$kind/check || exit 1; \
+	done
 
 .venv/base: pyproject.toml CMakeLists.txt $(wildcard native/*)
 	$(PYTHON) -m venv .venv

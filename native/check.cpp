@@ -1,0 +1,105 @@
+// Runs the engine over many sizes, networks and numbers of threads, against the sums as they are
+// written down. Built with the sanitizers by `make sanitize`, and run by CI.
+#include <cmath>
+#include <cstdio>
+#include <random>
+#include <vector>
+
+#include "network.hpp"
+#include "stream.hpp"
+
+namespace {
+
+using namespace bigsharp;
+
+struct Layer {
+    std::vector<float> weight, bias;
+    int inputs, outputs;
+};
+
+std::mt19937 random_source(1);
+
+Layer draw(int inputs, int outputs) {
+    std::normal_distribution<float> normal(0, std::sqrt(2.0f / (9 * inputs)));
+    Layer layer{std::vector<float>(9 * inputs * outputs), std::vector<float>(outputs), inputs,
+                outputs};
+    for (float& value : layer.weight) value = normal(random_source);
+    for (float& value : layer.bias) value = 0.1f * normal(random_source);
+    return layer;
+}
+
+using Planes = std::vector<std::vector<double>>;
+
+Planes convolve(const Planes& in, const Layer& layer, int height, int width, bool relu) {
+    Planes out(layer.outputs, std::vector<double>(height * width));
+    for (int o = 0; o < layer.outputs; ++o)
+        for (int y = 0; y < height; ++y)
+            for (int x = 0; x < width; ++x) {
+                double total = layer.bias[o];
+                for (int i = 0; i < layer.inputs; ++i)
+                    for (int k = 0; k < 9; ++k) {
+                        const int v = y + k / 3 - 1, u = x + k % 3 - 1;
+                        if (v >= 0 && v < height && u >= 0 && u < width)
+                            total += layer.weight[(o * layer.inputs + i) * 9 + k] *
+                                     in[i][v * width + u];
+                    }
+                out[o][y * width + x] = relu && total < 0 ? 0 : total;
+            }
+    return out;
+}
+
+// Two reconstructions of different depth, as in DRCN, and weights that are used twice.
+double error(const Kernels& kernels, int channels, int height, int width, int threads, int push) {
+    const Layer first = draw(1, channels), middle = draw(channels, channels),
+                last = draw(channels, 1);
+    Network network(kernels);
+    int step = network.embed(first.weight.data(), first.bias.data(), channels);
+    const int weights = network.pack(middle.weight.data(), middle.bias.data(), channels);
+    for (int i = 0; i < 2; ++i) {
+        step = network.convolve(step, weights);
+        network.reconstruct(step, last.weight.data(), last.bias[0], channels, 0.5f, true);
+    }
+
+    std::vector<float> image(height * width), out;
+    std::uniform_real_distribution<float> uniform(0, 1);
+    for (float& pixel : image) pixel = uniform(random_source);
+    const auto never = [] { return false; };
+    Stream stream(network, width, threads);
+    for (int row = 0; row < height; row += push)
+        stream.push(image.data() + row * width, std::min(push, height - row), out, never);
+    stream.finish(out, never);
+    if (out.size() != image.size()) return INFINITY;
+
+    Planes features = convolve({{image.begin(), image.end()}}, first, height, width, true);
+    std::vector<double> expected(image.begin(), image.end());
+    for (int i = 0; i < 2; ++i) {
+        features = convolve(features, middle, height, width, true);
+        const Planes residual = convolve(features, last, height, width, false);
+        for (std::size_t k = 0; k < expected.size(); ++k) expected[k] += 0.5 * residual[0][k];
+    }
+    double worst = 0;
+    for (std::size_t k = 0; k < out.size(); ++k)
+        worst = std::max(worst, std::abs(out[k] - expected[k]));
+    return worst;
+}
+
+}  // namespace
+
+int main() {
+    int cases = 0;
+    double worst = 0;
+    for (const char* name : {"x86-64-v3", "x86-64-v4", "neon"}) {
+        const Kernels* kernels = choose_kernels(name);
+        if (!kernels) continue;
+        for (const int channels : {1, 8, 24, 80})
+            for (const int height : {1, 3, 4, 17, 40})
+                for (const int width : {1, 2, 5, 16, 37})
+                    for (const int threads : {1, 2, 5}) {
+                        const int push = 1 + (height + width) % 7;
+                        worst = std::max(worst, error(*kernels, channels, height, width, threads, push));
+                        ++cases;
+                    }
+    }
+    std::printf("%d cases, worst error %.1e\n", cases, worst);
+    return cases > 0 && worst < 1e-5 ? 0 : 1;
+}
