@@ -45,7 +45,7 @@ void transform_tiles(const float* const in[kSpan], int first, int last, int chan
     }
 }
 
-// Aᵀ m A, bias and ReLU.
+// Aᵀ m A, bias and, where it is asked for, ReLU.
 void restore_tiles(const float* in, std::size_t stride, int first, int last, const Weights& weights,
                    float* const out[kTile]) {
     const int channels = weights.channels;
@@ -71,7 +71,7 @@ void restore_tiles(const float* in, std::size_t stride, int first, int last, con
 #pragma GCC unroll 4
                 for (int j = 0; j < kTile; ++j)
                     store(out[i] + at + static_cast<std::size_t>(j) * channels + c,
-                          relu(y[j] + bias));
+                          weights.relu ? relu(y[j] + bias) : y[j] + bias);
             }
         }
     }
@@ -131,6 +131,91 @@ void reconstruct(const float* const in[3], const float* image, float share, floa
     }
 }
 
+void pack(const float* taps, int channels, float* transformed) {
+    const std::size_t matrix = static_cast<std::size_t>(channels) * channels;
+    for (int panel = 0, width; panel < channels; panel += width) {
+        width = panel_width(channels - panel);
+        for (int in = 0; in < channels; ++in)
+            for (int out = 0; out < width; out += kLanes) {
+                Vector g[3][3], u[kSpan][kSpan];
+                for (int k = 0; k < 9; ++k)
+                    g[k / 3][k % 3] = load(taps + k * matrix + in * channels + panel + out);
+                transform_filter(g, u);
+                for (int k = 0; k < kFrequencies; ++k)
+                    store(transformed + k * matrix + panel * channels + in * width + out,
+                          u[k / kSpan][k % kSpan]);
+            }
+    }
+}
+
+void unpack_gradient(const float* sums, int channels, float* taps) {
+    const std::size_t matrix = static_cast<std::size_t>(channels) * channels;
+    for (std::size_t at = 0; at < matrix; at += kLanes) {
+        Vector u[kSpan][kSpan], g[3][3];
+        for (int k = 0; k < kFrequencies; ++k) u[k / kSpan][k % kSpan] = load(sums + k * matrix + at);
+        filter_gradient(u, g);
+        for (int k = 0; k < 9; ++k) store(taps + k * matrix + at, g[k / 3][k % 3]);
+    }
+}
+
+// A d Aᵀ of the tiles [first, last) of a gradient.
+void transform_gradients(const float* const in[kTile], int first, int last, int channels,
+                         float* out, std::size_t stride) {
+    for (int tile = first; tile < last; ++tile) {
+        const std::size_t at = static_cast<std::size_t>(tile * kTile + 1) * channels;
+        float* to = out + static_cast<std::size_t>(tile - first) * channels;
+        for (int c = 0; c < channels; c += kLanes) {
+            Vector t[kTile][kSpan];
+            for (int j = 0; j < kTile; ++j) {
+                Vector d[kTile];
+                for (int i = 0; i < kTile; ++i)
+                    d[i] = load(in[i] + at + static_cast<std::size_t>(j) * channels + c);
+                transform_gradient(d, t[j]);
+            }
+            for (int i = 0; i < kSpan; ++i) {
+                Vector d[kTile], m[kSpan];
+                for (int j = 0; j < kTile; ++j) d[j] = t[j][i];
+                transform_gradient(d, m);
+                for (int j = 0; j < kSpan; ++j) store(to + (i * kSpan + j) * stride + c, m[j]);
+            }
+        }
+    }
+}
+
+void correlate(const Bands& bands, int first, int last, int channels, float* work, int batch,
+               float* sums) {
+    const int batches = ((last - first) * bands.count + batch - 1) / batch;
+    const std::size_t stride = static_cast<std::size_t>(batch) * channels;
+    const std::size_t matrix = static_cast<std::size_t>(channels) * channels;
+    float* gradients = work + kFrequencies * stride;
+    for (int b = 0; b < batches; ++b) {
+        const int begin = first + (last - first) * b / batches;
+        const int end = first + (last - first) * (b + 1) / batches;
+        const std::size_t tiles = end - begin;
+        for (int band = 0; band < bands.count; ++band) {
+            for (int c = 0; c < channels; c += kChunk)
+                transform_tiles(bands.in + band * kTile, begin, end, c,
+                                channels - c < kChunk ? channels - c : kChunk, channels,
+                                work + band * tiles * channels, stride);
+            transform_gradients(bands.out + band * kTile, begin, end, channels,
+                                gradients + band * tiles * channels, stride);
+        }
+        const int count = static_cast<int>(tiles) * bands.count;
+        for (int k = 0; k < kFrequencies; ++k)
+            for (int out = 0, width; out < channels; out += width) {
+                width = panel_width(channels - out);
+                const float *x = work + k * stride, *y = gradients + k * stride + out;
+                float* to = sums + k * matrix + out;
+                if (width == 4 * kLanes)
+                    accumulate_all<4>(x, y, count, to, channels);
+                else if (width == 2 * kLanes)
+                    accumulate_all<2>(x, y, count, to, channels);
+                else
+                    accumulate_all<1>(x, y, count, to, channels);
+            }
+    }
+}
+
 double peak(double seconds) {
     using Clock = std::chrono::steady_clock;
     constexpr int kSums = 12, kRounds = 100000;
@@ -154,7 +239,7 @@ double peak(double seconds) {
 }  // namespace
 
 extern const Kernels BIGSHARP_KERNELS;
-const Kernels BIGSHARP_KERNELS = {BIGSHARP_NAME, kLanes,      panel_width, convolve,
-                                  embed,         reconstruct, peak};
+const Kernels BIGSHARP_KERNELS = {BIGSHARP_NAME, kLanes,    pack,            convolve, embed,
+                                  reconstruct,   correlate, unpack_gradient, peak};
 
 }  // namespace bigsharp

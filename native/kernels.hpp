@@ -26,6 +26,7 @@ struct Weights {
     const float* transformed;  // [frequency][panel of outputs][input][output within the panel]
     const float* bias;
     int channels;  // of input and of output
+    bool relu;
 };
 
 // One from or to a single channel: [9][channels].
@@ -38,20 +39,26 @@ struct EdgeWeights {
 struct Kernels {
     const char* name;
     int lanes;
-    // How many outputs the micro-kernel takes at once, of `left` that remain.
-    int (*panel)(int left);
-    // Features to features, with ReLU: the tiles [first, last) of each band, `batch` at a time.
+    // From filters in the order [tap][input][output] to `Weights::transformed`.
+    void (*pack)(const float* taps, int channels, float* transformed);
+    // Features to features: the tiles [first, last) of each band, `batch` at a time.
     void (*convolve)(const Bands&, int first, int last, const Weights&, float* work, int batch);
     // Image to features, with ReLU: the columns [first, last); image rows have padding, too.
     void (*embed)(const Bands&, int first, int last, const EdgeWeights&);
     // Features to one row of image: out[x] = share · (result + image[x]); `image` may be null.
     void (*reconstruct)(const float* const in[3], const float* image, float share, float* out,
                         int first, int last, const EdgeWeights&);
+    // For training: add to `sums`, [frequency][input][output], what the features `in` and the
+    // gradient of the convolution's output, in the place of `out`, give of the weights' gradient.
+    void (*correlate)(const Bands&, int first, int last, int channels, float* work, int batch,
+                      float* sums);
+    // From such sums to the gradient of the filters, [tap][input][output].
+    void (*unpack_gradient)(const float* sums, int channels, float* taps);
     // GFLOP/s of multiply-adds that stay in registers.
     double (*peak)(double seconds);
 };
 
-// Floats of scratch that `convolve` needs.
+// Floats of scratch that `convolve` needs; `correlate` needs twice as many.
 constexpr std::size_t work_size(int batch, int channels) {
     return static_cast<std::size_t>(kFrequencies) * (batch + kBlock) * channels;
 }

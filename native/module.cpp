@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "batch.hpp"
+#include "memory.hpp"
 #include "network.hpp"
 #include "stream.hpp"
 
@@ -111,6 +113,56 @@ double peak(const char* name, int threads, double seconds) {
     return std::accumulate(rates.begin(), rates.end(), 0.0);
 }
 
+// (N, H, W, C)
+using Batch = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
+// (3, 3, C, C): tap, input, output
+using Taps = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
+using NewBatch = nb::ndarray<nb::numpy, float, nb::ndim<4>>;
+
+BatchShape shape_of(const Batch& x, const Kernels& kernels) {
+    for (std::size_t i = 0; i < 4; ++i)
+        if (x.shape(i) == 0) throw nb::value_error("a batch has images, rows, columns and channels");
+    const BatchShape shape{static_cast<int>(x.shape(0)), static_cast<int>(x.shape(1)),
+                           static_cast<int>(x.shape(2)), static_cast<int>(x.shape(3))};
+    if (shape.channels % kernels.lanes != 0)
+        throw nb::value_error("the channels of a batch are not a whole number of vectors");
+    return shape;
+}
+
+NewBatch new_array(std::size_t a, std::size_t b, std::size_t c, std::size_t d) {
+    auto* kept = new Floats(a * b * c * d);
+    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<Floats*>(p); });
+    return NewBatch(kept->data(), {a, b, c, d}, owner);
+}
+
+NewBatch convolve(const Batch& x, const Taps& taps, const Values& bias, bool relu, int threads) {
+    const Kernels& chosen = kernels("");
+    const BatchShape shape = shape_of(x, chosen);
+    const std::size_t channels = x.shape(3);
+    if (taps.shape(0) != 3 || taps.shape(1) != 3 || taps.shape(2) != channels ||
+        taps.shape(3) != channels || bias.shape(0) != channels)
+        throw nb::value_error("the weights are not of this kind of 3×3 convolution");
+    const NewBatch y = new_array(x.shape(0), x.shape(1), x.shape(2), channels);
+    nb::gil_scoped_release no_gil;
+    const Floats packed(kFrequencies * channels * channels);
+    chosen.pack(taps.data(), shape.channels, packed.data());
+    const Weights weights{packed.data(), bias.data(), shape.channels, relu};
+    convolve_batch(chosen, shape, x.data(), weights, y.data(), threads);
+    return y;
+}
+
+NewBatch correlate(const Batch& x, const Batch& gradient, int threads) {
+    const Kernels& chosen = kernels("");
+    const BatchShape shape = shape_of(x, chosen);
+    for (std::size_t i = 0; i < 4; ++i)
+        if (gradient.shape(i) != x.shape(i))
+            throw nb::value_error("the features and their gradient differ in shape");
+    const NewBatch taps = new_array(3, 3, x.shape(3), x.shape(3));
+    nb::gil_scoped_release no_gil;
+    correlate_batch(chosen, shape, x.data(), gradient.data(), taps.data(), threads);
+    return taps;
+}
+
 }  // namespace
 }  // namespace bigsharp
 
@@ -157,5 +209,8 @@ NB_MODULE(_native, module) {
         const Kernels* found = choose_kernels();
         return found ? found->name : nullptr;
     });
+    module.def("convolve", &convolve, "x"_a, "taps"_a, "bias"_a, "relu"_a, "threads"_a);
+    module.def("correlate", &correlate, "x"_a, "gradient"_a, "threads"_a);
+    module.def("lanes", [] { return choose_kernels() ? choose_kernels()->lanes : 0; });
     module.def("peak", &peak, "instructions"_a, "threads"_a, "seconds"_a);
 }

@@ -1,43 +1,10 @@
 #include "network.hpp"
 
 #include <algorithm>
-#include <array>
 #include <stdexcept>
 #include <utility>
 
 namespace bigsharp {
-namespace {
-
-using Row = std::array<double, 3>;
-
-// G: the filter's polynomial at each point, over the product that Lagrange's formula divides by.
-std::array<Row, kSpan> filter_transform() {
-    constexpr std::array<double, kSpan - 1> points = {0, 0.75, -0.75, 1.5, -1.5};  // as winograd.hpp
-    std::array<Row, kSpan> g{};
-    for (std::size_t i = 0; i < points.size(); ++i) {
-        double product = 1;
-        for (std::size_t j = 0; j < points.size(); ++j)
-            if (j != i) product *= points[i] - points[j];
-        g[i] = {1 / product, points[i] / product, points[i] * points[i] / product};
-    }
-    g[kSpan - 1] = {0, 0, 1};  // infinity
-    return g;
-}
-
-// G g Gᵀ of one 3×3 filter, in double precision.
-std::array<double, kFrequencies> transform(const float* filter) {
-    static const std::array<Row, kSpan> g = filter_transform();
-    std::array<double, kFrequencies> result{};
-    for (int i = 0; i < kSpan; ++i)
-        for (int j = 0; j < kSpan; ++j)
-            for (int a = 0; a < 3; ++a)
-                for (int b = 0; b < 3; ++b)
-                    result[i * kSpan + j] += g[i][a] * g[j][b] * filter[a * 3 + b];
-    return result;
-}
-
-}  // namespace
-
 int Network::rounded(int channels) const {
     return (channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
 }
@@ -58,20 +25,15 @@ void Network::require(int input, int channels) {
 int Network::pack(const float* weight, const float* bias, int channels) {
     const int width = rounded(channels);
     const std::size_t matrix = static_cast<std::size_t>(width) * width;
-    Floats packed(kFrequencies * matrix), biases(width);
-    for (int panel = 0, size; panel < width; panel += size) {
-        size = kernels.panel(width - panel);
-        for (int out = panel; out < panel + size && out < channels; ++out)
-            for (int in = 0; in < channels; ++in) {
-                const auto values = transform(weight + (static_cast<std::size_t>(out) * channels + in) * 9);
-                for (int k = 0; k < kFrequencies; ++k)
-                    packed[k * matrix + static_cast<std::size_t>(panel) * width +
-                           static_cast<std::size_t>(in) * size + (out - panel)] =
-                        static_cast<float>(values[k]);
-            }
-    }
+    Floats taps(9 * matrix), packed(kFrequencies * matrix), biases(width);
+    for (int out = 0; out < channels; ++out)
+        for (int in = 0; in < channels; ++in)
+            for (int k = 0; k < 9; ++k)
+                taps[k * matrix + static_cast<std::size_t>(in) * width + out] =
+                    weight[(static_cast<std::size_t>(out) * channels + in) * 9 + k];
+    kernels.pack(taps.data(), width, packed.data());
     std::copy_n(bias, channels, biases.data());
-    weights_.push_back({keep(std::move(packed)), keep(std::move(biases)), width});
+    weights_.push_back({keep(std::move(packed)), keep(std::move(biases)), width, true});
     return static_cast<int>(weights_.size()) - 1;
 }
 

@@ -49,6 +49,41 @@ inline void multiply_block(int tiles, const float* in, const float* panel, float
     }
 }
 
+// sums[input][output] += Σ over tiles in[tile][input] · out[tile][output], for some of both.
+template <int Inputs, int Vectors>
+inline void accumulate(const float* in, const float* out, int tiles, float* sums, int channels) {
+    Vector totals[Inputs][Vectors];
+#pragma GCC unroll 6
+    for (int i = 0; i < Inputs; ++i)
+#pragma GCC unroll 4
+        for (int v = 0; v < Vectors; ++v) totals[i][v] = load(sums + i * channels + v * kLanes);
+    for (int t = 0; t < tiles; ++t) {
+        Vector y[Vectors];
+#pragma GCC unroll 4
+        for (int v = 0; v < Vectors; ++v) y[v] = load(out + t * channels + v * kLanes);
+#pragma GCC unroll 6
+        for (int i = 0; i < Inputs; ++i) {
+            const float x = in[t * channels + i];
+#pragma GCC unroll 4
+            for (int v = 0; v < Vectors; ++v) totals[i][v] += x * y[v];
+        }
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < Inputs; ++i)
+#pragma GCC unroll 4
+        for (int v = 0; v < Vectors; ++v) store(sums + i * channels + v * kLanes, totals[i][v]);
+}
+
+template <int Vectors>
+inline void accumulate_all(const float* in, const float* out, int tiles, float* sums,
+                           int channels) {
+    int i = 0;
+    for (; i + 6 <= channels; i += 6)
+        accumulate<6, Vectors>(in + i, out, tiles, sums + i * channels, channels);
+    for (; i + 2 <= channels; i += 2)
+        accumulate<2, Vectors>(in + i, out, tiles, sums + i * channels, channels);
+}
+
 // All tiles of a batch. The product of a block is written one block before its input, over what has
 // been read already, so that half the memory serves.
 inline void multiply_batch(float* values, int tiles, const float* weights, int channels) {

@@ -38,5 +38,62 @@ inline void transform_output(const Vector m[6], Vector out[4]) {
     out[3] = kA2 * difference_a + (kB2 * difference_b + m[5]);
 }
 
+// A, for the gradient of the outputs: the transpose of `transform_output`.
+inline void transform_gradient(const Vector d[4], Vector out[6]) {
+    out[0] = d[0];
+    Vector even = d[0] + kA2 * d[2], odd = kA * (d[1] + kA2 * d[3]);
+    out[1] = even + odd;
+    out[2] = even - odd;
+    even = d[0] + kB2 * d[2], odd = kB * (d[1] + kB2 * d[3]);
+    out[3] = even + odd;
+    out[4] = even - odd;
+    out[5] = d[3];
+}
+
+// G: the filter's polynomial at each point, over the product that Lagrange's formula divides by.
+struct FilterTransform {
+    float g[6][3];
+
+    constexpr FilterTransform() : g() {
+        constexpr double points[5] = {0, kA, -kA, kB, -kB};
+        for (int i = 0; i < 5; ++i) {
+            double product = 1;
+            for (int j = 0; j < 5; ++j)
+                if (j != i) product *= points[i] - points[j];
+            g[i][0] = static_cast<float>(1 / product);
+            g[i][1] = static_cast<float>(points[i] / product);
+            g[i][2] = static_cast<float>(points[i] * points[i] / product);
+        }
+        g[5][2] = 1;  // infinity
+    }
+};
+constexpr FilterTransform kFilter;
+
+// G g Gᵀ
+inline void transform_filter(const Vector g[3][3], Vector out[6][6]) {
+    for (int i = 0; i < 6; ++i) {
+        Vector row[3];
+        for (int b = 0; b < 3; ++b)
+            row[b] = kFilter.g[i][0] * g[0][b] + kFilter.g[i][1] * g[1][b] +
+                     kFilter.g[i][2] * g[2][b];
+        for (int j = 0; j < 6; ++j)
+            out[i][j] = kFilter.g[j][0] * row[0] + kFilter.g[j][1] * row[1] +
+                        kFilter.g[j][2] * row[2];
+    }
+}
+
+// Gᵀ u G, for the gradient of the filter: the transpose of `transform_filter`.
+inline void filter_gradient(const Vector u[6][6], Vector out[3][3]) {
+    Vector columns[6][3] = {};
+    for (int i = 0; i < 6; ++i)
+        for (int j = 0; j < 6; ++j)
+            for (int b = 0; b < 3; ++b) columns[i][b] += kFilter.g[j][b] * u[i][j];
+    for (int a = 0; a < 3; ++a)
+        for (int b = 0; b < 3; ++b) {
+            out[a][b] = Vector{};
+            for (int i = 0; i < 6; ++i) out[a][b] += kFilter.g[i][a] * columns[i][b];
+        }
+}
+
 }  // namespace
 }  // namespace bigsharp

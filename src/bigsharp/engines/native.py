@@ -34,6 +34,43 @@ def instructions() -> str | None:
     return _native.instructions() if _native is not None else None
 
 
+def can_train(channels: int) -> bool:
+    """Whether `convolve` and `correlate` take features of so many channels."""
+    return _native is not None and instructions() is not None and channels % _native.lanes() == 0
+
+
+def convolve(x: Array, taps: Array, bias: Array, relu: bool, threads: int) -> Array:
+    """Convolve a batch by 3 × 3 filters, zero-padded, for training.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (N, H, W, C)
+    taps : ndarray of float32, shape (3, 3, C, C)
+        Filters: row, column, input, output.
+    bias : ndarray of float32, shape (C,)
+    relu : bool
+        Set negative results to zero.
+    threads : int
+
+    Returns
+    -------
+    ndarray of float32, shape (N, H, W, C)
+    """
+    return _native.convolve(x, taps, bias, relu, threads)
+
+
+def correlate(x: Array, gradient: Array, threads: int) -> Array:
+    """The gradient of `convolve`'s filters, (3, 3, C, C), from that of its result (without ReLU).
+
+    Parameters
+    ----------
+    x, gradient : ndarray of float32, shape (N, H, W, C)
+    threads : int
+        In another number of threads the sums come in another order, and round otherwise.
+    """
+    return _native.correlate(x, gradient, threads)
+
+
 class NativeEngine:
     """Run VDSR or DRCN by the minimal filtering algorithm F(4 × 4, 3 × 3), in fp32.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from bigsharp.models.convolution import convolve_relu
 from bigsharp.models.network import Network, conv3x3
 
 
@@ -76,17 +76,17 @@ class DRCN(Network):
 
     def features(self, ilr: Tensor) -> list[Tensor]:
         """The hidden states H₁ … H_D (equations 2 to 4), each (N, filters, H, W)."""
-        x = F.relu(self.embedding[0](ilr))
-        x = F.relu(self.embedding[1](x))
+        x = convolve_relu(self.embedding[0], ilr)
+        x = convolve_relu(self.embedding[1], x)
         states = []
         for _ in range(self.recursions):
-            x = F.relu(self.inference(x))
+            x = convolve_relu(self.inference, x)
             states.append(x)
         return states
 
     def reconstruct(self, state: Tensor, ilr: Tensor) -> Tensor:
         """One prediction from one hidden state (equation 5), (N, 1, H, W)."""
-        x = F.relu(self.reconstruction[0](state))
+        x = convolve_relu(self.reconstruction[0], state)
         x = self.reconstruction[1](x)
         return ilr + x if self.skip else x
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from bigsharp.models.convolution import convolve_relu
 from bigsharp.models.network import Network, conv3x3
 
 
@@ -49,6 +49,6 @@ class VDSR(Network):
         """Restore `ilr`, (N, 1, H, W) → (N, 1, H, W)."""
         x = ilr
         for layer in self.layers[:-1]:
-            x = F.relu(layer(x), inplace=True)  # (N, features, H, W)
+            x = convolve_relu(layer, x)  # (N, features, H, W)
         x = self.layers[-1](x)  # (N, 1, H, W)
         return ilr + x if self.residual else x

@@ -1,0 +1,123 @@
+#include "batch.hpp"
+
+#include <algorithm>
+#include <thread>
+#include <vector>
+
+#include "memory.hpp"
+
+namespace bigsharp {
+namespace {
+
+// An image with padding: a pixel of zeros before each row, and zeros behind it up to whole tiles.
+class Padded {
+public:
+    explicit Padded(const BatchShape& shape)
+        : shape_(shape),
+          tiles_((shape.width + kTile - 1) / kTile),
+          stride_(static_cast<std::size_t>(tiles_ * kTile + 2) * shape.channels),
+          rows_(stride_ * (shape.height + 2)) {}
+
+    void fill(const float* image) {
+        for (int row = 0; row < shape_.height; ++row)
+            std::copy_n(image + row * pixels(), pixels(), (*this)[row] + shape_.channels);
+    }
+
+    void copy_to(float* image) const {
+        for (int row = 0; row < shape_.height; ++row)
+            std::copy_n((*this)[row] + shape_.channels, pixels(), image + row * pixels());
+    }
+
+    // A row; where there is none, one of zeros.
+    float* operator[](int row) const {
+        const bool inside = row >= 0 && row < shape_.height;
+        return rows_.data() + stride_ * (inside ? row : shape_.height);
+    }
+    // A row to write to; where there is none, one whose content is nobody's.
+    float* place(int row) const { return rows_.data() + stride_ * std::min(row, shape_.height + 1); }
+
+    int tiles() const { return tiles_; }
+
+private:
+    std::size_t pixels() const { return static_cast<std::size_t>(shape_.width) * shape_.channels; }
+
+    const BatchShape shape_;
+    const int tiles_;
+    const std::size_t stride_;
+    const Floats rows_;
+};
+
+int batch_size(const BatchShape& shape) {
+    const int tiles = (shape.width + kTile - 1) / kTile * kMostBands;
+    return std::min(tiles, 96);
+}
+
+// Calls `work` with the images of each thread.
+template <typename Work>
+void share(int images, int threads, const Work& work) {
+    threads = std::clamp(threads, 1, images);
+    std::vector<std::thread> others;
+    for (int thread = 1; thread < threads; ++thread)
+        others.emplace_back(work, thread, images * thread / threads, images * (thread + 1) / threads);
+    work(0, 0, images / threads);
+    for (std::thread& other : others) other.join();
+}
+
+// Calls `work` with the input rows of one to four bands at a time, and the first of their rows.
+template <typename Work>
+void for_bands(const Padded& input, int height, const Work& work) {
+    for (int top = 0; top < height; top += kMostBands * kTile) {
+        Bands bands;
+        bands.count = std::min((height - top + kTile - 1) / kTile, kMostBands);
+        for (int row = 0; row < bands.count * kTile + 2; ++row) bands.in[row] = input[top - 1 + row];
+        work(bands, top);
+    }
+}
+
+}  // namespace
+
+void convolve_batch(const Kernels& kernels, const BatchShape& shape, const float* x,
+                    const Weights& weights, float* y, int threads) {
+    const std::size_t size = static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
+    const int batch = batch_size(shape);
+    share(shape.images, threads, [&](int, int first, int last) {
+        Padded input(shape), output(shape);
+        const Floats work(work_size(batch, shape.channels));
+        for (int image = first; image < last; ++image) {
+            input.fill(x + image * size);
+            for_bands(input, shape.height, [&](Bands& bands, int top) {
+                for (int row = 0; row < bands.count * kTile; ++row)
+                    bands.out[row] = output.place(top + row);
+                kernels.convolve(bands, 0, input.tiles(), weights, work.data(), batch);
+            });
+            output.copy_to(y + image * size);
+        }
+    });
+}
+
+void correlate_batch(const Kernels& kernels, const BatchShape& shape, const float* x,
+                     const float* gradient, float* taps, int threads) {
+    const std::size_t size = static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
+    const std::size_t values = static_cast<std::size_t>(kFrequencies) * shape.channels * shape.channels;
+    const int batch = batch_size(shape);
+    std::vector<Floats> sums(std::clamp(threads, 1, shape.images));
+    share(shape.images, threads, [&](int thread, int first, int last) {
+        Padded input(shape), output(shape);
+        const Floats work(2 * work_size(batch, shape.channels));
+        sums[thread] = Floats(values);
+        for (int image = first; image < last; ++image) {
+            input.fill(x + image * size);
+            output.fill(gradient + image * size);
+            for_bands(input, shape.height, [&](Bands& bands, int top) {
+                for (int row = 0; row < bands.count * kTile; ++row) bands.out[row] = output[top + row];
+                kernels.correlate(bands, 0, input.tiles(), shape.channels, work.data(), batch,
+                                  sums[thread].data());
+            });
+        }
+    });
+    for (std::size_t thread = 1; thread < sums.size(); ++thread)
+        for (std::size_t i = 0; i < values; ++i) sums[0][i] += sums[thread][i];
+    kernels.unpack_gradient(sums[0].data(), shape.channels, taps);
+}
+
+}  // namespace bigsharp
