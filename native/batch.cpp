@@ -9,6 +9,19 @@
 namespace bigsharp {
 namespace {
 
+// Loops on their own, with pointers that do not overlap, so that the compiler makes vectors of them.
+void copy_where(const float* __restrict mask, const float* __restrict from, std::size_t count,
+                float* __restrict to) {
+    for (std::size_t i = 0; i < count; ++i) {
+        const float value = from[i];
+        to[i] = mask[i] > 0 ? value : 0;
+    }
+}
+
+void add(const float* __restrict values, int count, float* __restrict sums) {
+    for (int i = 0; i < count; ++i) sums[i] += values[i];
+}
+
 // An image with padding: a pixel of zeros before each row, and zeros behind it up to whole tiles.
 class Padded {
 public:
@@ -16,11 +29,28 @@ public:
         : shape_(shape),
           tiles_((shape.width + kTile - 1) / kTile),
           stride_(static_cast<std::size_t>(tiles_ * kTile + 2) * shape.channels),
-          rows_(stride_ * (shape.height + 2)) {}
+          rows_(stride_ * (shape.height + 2)) {
+        std::fill_n(rows_.data(), rows_.count(), 0.0f);
+    }
 
-    void fill(const float* image) {
-        for (int row = 0; row < shape_.height; ++row)
-            std::copy_n(image + row * pixels(), pixels(), (*this)[row] + shape_.channels);
+    void fill(const float* image, const float* mask) {
+        for (int row = 0; row < shape_.height; ++row) {
+            const float* from = image + row * pixels();
+            float* to = (*this)[row] + shape_.channels;
+            if (mask)
+                copy_where(mask + row * pixels(), from, pixels(), to);
+            else
+                std::copy_n(from, pixels(), to);
+        }
+    }
+
+    // Add the pixels up, a channel each.
+    void add_to(float* sums) const {
+        const int channels = shape_.channels;
+        for (int row = 0; row < shape_.height; ++row) {
+            const float* pixel = (*this)[row];
+            for (int x = 0; x < shape_.width; ++x) add(pixel += channels, channels, sums);
+        }
     }
 
     void copy_to(float* image) const {
@@ -44,7 +74,7 @@ private:
     const BatchShape shape_;
     const int tiles_;
     const std::size_t stride_;
-    const Floats rows_;
+    const Recycled rows_;
 };
 
 int batch_size(const BatchShape& shape) {
@@ -77,14 +107,14 @@ void for_bands(const Padded& input, int height, const Work& work) {
 }  // namespace
 
 void convolve_batch(const Kernels& kernels, const BatchShape& shape, const float* x,
-                    const Weights& weights, float* y, int threads) {
+                    const float* mask, const Weights& weights, float* y, int threads) {
     const std::size_t size = static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
     const int batch = batch_size(shape);
     share(shape.images, threads, [&](int, int first, int last) {
         Padded input(shape), output(shape);
-        const Floats work(work_size(batch, shape.channels));
+        const Recycled work(work_size(batch, shape.channels));
         for (int image = first; image < last; ++image) {
-            input.fill(x + image * size);
+            input.fill(x + image * size, mask ? mask + image * size : nullptr);
             for_bands(input, shape.height, [&](Bands& bands, int top) {
                 for (int row = 0; row < bands.count * kTile; ++row)
                     bands.out[row] = output.place(top + row);
@@ -96,28 +126,34 @@ void convolve_batch(const Kernels& kernels, const BatchShape& shape, const float
 }
 
 void correlate_batch(const Kernels& kernels, const BatchShape& shape, const float* x,
-                     const float* gradient, float* taps, int threads) {
+                     const float* gradient, const float* mask, float* taps, float* bias,
+                     int threads) {
     const std::size_t size = static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
-    const std::size_t values = static_cast<std::size_t>(kFrequencies) * shape.channels * shape.channels;
-    const int batch = batch_size(shape);
-    std::vector<Floats> sums(std::clamp(threads, 1, shape.images));
+    const std::size_t transformed =
+        static_cast<std::size_t>(kFrequencies) * shape.channels * shape.channels;
+    const std::size_t values = transformed + shape.channels;  // of the filters, and of the bias
+    const int batch = batch_size(shape), shares = std::clamp(threads, 1, shape.images);
+    const Recycled sums(values * shares);
+    std::fill_n(sums.data(), values * shares, 0.0f);
     share(shape.images, threads, [&](int thread, int first, int last) {
         Padded input(shape), output(shape);
-        const Floats work(2 * work_size(batch, shape.channels));
-        sums[thread] = Floats(values);
+        const Recycled work(2 * work_size(batch, shape.channels));
+        float* own = sums.data() + values * thread;
         for (int image = first; image < last; ++image) {
-            input.fill(x + image * size);
-            output.fill(gradient + image * size);
+            input.fill(x + image * size, nullptr);
+            output.fill(gradient + image * size, mask + image * size);
+            output.add_to(own + transformed);
             for_bands(input, shape.height, [&](Bands& bands, int top) {
-                for (int row = 0; row < bands.count * kTile; ++row) bands.out[row] = output[top + row];
-                kernels.correlate(bands, 0, input.tiles(), shape.channels, work.data(), batch,
-                                  sums[thread].data());
+                for (int row = 0; row < bands.count * kTile; ++row)
+                    bands.out[row] = output[top + row];
+                kernels.correlate(bands, 0, input.tiles(), shape.channels, work.data(), batch, own);
             });
         }
     });
-    for (std::size_t thread = 1; thread < sums.size(); ++thread)
-        for (std::size_t i = 0; i < values; ++i) sums[0][i] += sums[thread][i];
-    kernels.unpack_gradient(sums[0].data(), shape.channels, taps);
+    for (int thread = 1; thread < shares; ++thread)
+        for (std::size_t i = 0; i < values; ++i) sums.data()[i] += sums.data()[values * thread + i];
+    kernels.unpack_gradient(sums.data(), shape.channels, taps);
+    std::copy_n(sums.data() + transformed, shape.channels, bias);
 }
 
 }  // namespace bigsharp

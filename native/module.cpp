@@ -1,11 +1,15 @@
 // The Python module: weights and rows of pixels as NumPy arrays, checked before they are used.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <mutex>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -118,6 +122,7 @@ using Batch = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cp
 // (3, 3, C, C): tap, input, output
 using Taps = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
 using NewBatch = nb::ndarray<nb::numpy, float, nb::ndim<4>>;
+using NewValues = nb::ndarray<nb::numpy, float, nb::ndim<1>>;
 
 BatchShape shape_of(const Batch& x, const Kernels& kernels) {
     for (std::size_t i = 0; i < 4; ++i)
@@ -129,38 +134,51 @@ BatchShape shape_of(const Batch& x, const Kernels& kernels) {
     return shape;
 }
 
-NewBatch new_array(std::size_t a, std::size_t b, std::size_t c, std::size_t d) {
-    auto* kept = new Floats(a * b * c * d);
-    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<Floats*>(p); });
-    return NewBatch(kept->data(), {a, b, c, d}, owner);
+template <typename Array>
+Array new_array(std::initializer_list<std::size_t> shape) {
+    std::size_t count = 1;
+    for (const std::size_t side : shape) count *= side;
+    auto* kept = new Recycled(count);
+    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<Recycled*>(p); });
+    return Array(kept->data(), shape, owner);
 }
 
-NewBatch convolve(const Batch& x, const Taps& taps, const Values& bias, bool relu, int threads) {
+void check_alike(const Batch& one, const Batch& other) {
+    for (std::size_t i = 0; i < 4; ++i)
+        if (one.shape(i) != other.shape(i)) throw nb::value_error("two batches differ in shape");
+}
+
+NewBatch convolve(const Batch& x, const std::optional<Batch>& mask, const Taps& taps,
+                  const Values& bias, bool relu, int threads) {
     const Kernels& chosen = kernels("");
     const BatchShape shape = shape_of(x, chosen);
     const std::size_t channels = x.shape(3);
     if (taps.shape(0) != 3 || taps.shape(1) != 3 || taps.shape(2) != channels ||
         taps.shape(3) != channels || bias.shape(0) != channels)
         throw nb::value_error("the weights are not of this kind of 3×3 convolution");
-    const NewBatch y = new_array(x.shape(0), x.shape(1), x.shape(2), channels);
+    if (mask) check_alike(x, *mask);
+    auto y = new_array<NewBatch>({x.shape(0), x.shape(1), x.shape(2), channels});
     nb::gil_scoped_release no_gil;
-    const Floats packed(kFrequencies * channels * channels);
+    const Recycled packed(kFrequencies * channels * channels);
     chosen.pack(taps.data(), shape.channels, packed.data());
     const Weights weights{packed.data(), bias.data(), shape.channels, relu};
-    convolve_batch(chosen, shape, x.data(), weights, y.data(), threads);
+    convolve_batch(chosen, shape, x.data(), mask ? mask->data() : nullptr, weights, y.data(),
+                   threads);
     return y;
 }
 
-NewBatch correlate(const Batch& x, const Batch& gradient, int threads) {
+std::pair<NewBatch, NewValues> correlate(const Batch& x, const Batch& gradient, const Batch& mask,
+                                         int threads) {
     const Kernels& chosen = kernels("");
     const BatchShape shape = shape_of(x, chosen);
-    for (std::size_t i = 0; i < 4; ++i)
-        if (gradient.shape(i) != x.shape(i))
-            throw nb::value_error("the features and their gradient differ in shape");
-    const NewBatch taps = new_array(3, 3, x.shape(3), x.shape(3));
+    check_alike(x, gradient);
+    check_alike(x, mask);
+    auto taps = new_array<NewBatch>({3, 3, x.shape(3), x.shape(3)});
+    auto bias = new_array<NewValues>({x.shape(3)});
     nb::gil_scoped_release no_gil;
-    correlate_batch(chosen, shape, x.data(), gradient.data(), taps.data(), threads);
-    return taps;
+    correlate_batch(chosen, shape, x.data(), gradient.data(), mask.data(), taps.data(), bias.data(),
+                    threads);
+    return {taps, bias};
 }
 
 }  // namespace
@@ -209,8 +227,8 @@ NB_MODULE(_native, module) {
         const Kernels* found = choose_kernels();
         return found ? found->name : nullptr;
     });
-    module.def("convolve", &convolve, "x"_a, "taps"_a, "bias"_a, "relu"_a, "threads"_a);
-    module.def("correlate", &correlate, "x"_a, "gradient"_a, "threads"_a);
+    module.def("convolve", &convolve, "x"_a, "mask"_a.none(), "taps"_a, "bias"_a, "relu"_a, "threads"_a);
+    module.def("correlate", &correlate, "x"_a, "gradient"_a, "mask"_a, "threads"_a);
     module.def("lanes", [] { return choose_kernels() ? choose_kernels()->lanes : 0; });
     module.def("peak", &peak, "instructions"_a, "threads"_a, "seconds"_a);
 }

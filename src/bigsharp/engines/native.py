@@ -39,12 +39,16 @@ def can_train(channels: int) -> bool:
     return _native is not None and instructions() is not None and channels % _native.lanes() == 0
 
 
-def convolve(x: Array, taps: Array, bias: Array, relu: bool, threads: int) -> Array:
+def convolve(
+    x: Array, mask: Array | None, taps: Array, bias: Array, relu: bool, threads: int
+) -> Array:
     """Convolve a batch by 3 × 3 filters, zero-padded, for training.
 
     Parameters
     ----------
     x : ndarray of float32, shape (N, H, W, C)
+    mask : ndarray of float32, shape (N, H, W, C), optional
+        `x` counts as zero where this is not positive.
     taps : ndarray of float32, shape (3, 3, C, C)
         Filters: row, column, input, output.
     bias : ndarray of float32, shape (C,)
@@ -56,19 +60,23 @@ def convolve(x: Array, taps: Array, bias: Array, relu: bool, threads: int) -> Ar
     -------
     ndarray of float32, shape (N, H, W, C)
     """
-    return _native.convolve(x, taps, bias, relu, threads)
+    return _native.convolve(x, mask, taps, bias, relu, threads)
 
 
-def correlate(x: Array, gradient: Array, threads: int) -> Array:
-    """The gradient of `convolve`'s filters, (3, 3, C, C), from that of its result (without ReLU).
+def correlate(x: Array, gradient: Array, mask: Array, threads: int) -> tuple[Array, Array]:
+    """The gradients of `convolve`'s filters, (3, 3, C, C), and bias, (C,).
 
     Parameters
     ----------
-    x, gradient : ndarray of float32, shape (N, H, W, C)
+    x : ndarray of float32, shape (N, H, W, C)
+        What was convolved.
+    gradient : ndarray of float32, shape (N, H, W, C)
+        Of the result; it counts as zero where `mask` is not positive.
+    mask : ndarray of float32, shape (N, H, W, C)
     threads : int
         In another number of threads the sums come in another order, and round otherwise.
     """
-    return _native.correlate(x, gradient, threads)
+    return _native.correlate(x, gradient, mask, threads)
 
 
 class NativeEngine:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bigsharp.arrays import Array
 from bigsharp.engines import native
 
 
@@ -42,30 +44,33 @@ class _ConvolveRelu(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        y = _convolve(x, weight, bias, relu=True)
-        ctx.save_for_backward(x, weight, y)
-        return y
+        y = native.convolve(
+            _pixels(x), None, _taps(weight), bias.detach().numpy(), True, torch.get_num_threads()
+        )
+        ctx.save_for_backward(x, weight)
+        ctx.y = y
+        return torch.from_numpy(y).permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
-        x, weight, y = ctx.saved_tensors
-        gradient = torch.where(y > 0, gradients[0], 0)
+        x, weight = ctx.saved_tensors
+        gradient, threads = _pixels(gradients[0]), torch.get_num_threads()
         to_x = None
         if ctx.needs_input_grad[0]:
-            turned = weight.flip(2, 3).transpose(0, 1)
-            to_x = _convolve(gradient, turned, torch.zeros_like(weight[:, 0, 0, 0]), relu=False)
-        taps = native.correlate(_pixels(x), _pixels(gradient), torch.get_num_threads())
+            turned = _taps(weight.flip(2, 3).transpose(0, 1))
+            bias = np.zeros(len(weight), np.float32)
+            to_x = native.convolve(gradient, ctx.y, turned, bias, False, threads)
+            to_x = torch.from_numpy(to_x).permute(0, 3, 1, 2)
+        taps, to_bias = native.correlate(_pixels(x), gradient, ctx.y, threads)
         to_weight = torch.from_numpy(taps).permute(3, 2, 0, 1)
-        return to_x, to_weight, gradient.sum((0, 2, 3))
+        return to_x, to_weight, torch.from_numpy(to_bias)
 
 
-def _convolve(x: Tensor, weight: Tensor, bias: Tensor, *, relu: bool) -> Tensor:
-    taps = weight.detach().permute(2, 3, 1, 0).contiguous().numpy()
-    threads = torch.get_num_threads()
-    y = native.convolve(_pixels(x), taps, bias.detach().contiguous().numpy(), relu, threads)
-    return torch.from_numpy(y).permute(0, 3, 1, 2)
+def _taps(weight: Tensor) -> Array:
+    """(outputs, inputs, 3, 3) as an array (3, 3, inputs, outputs)."""
+    return weight.detach().permute(2, 3, 1, 0).contiguous().numpy()
 
 
-def _pixels(x: Tensor) -> Any:
+def _pixels(x: Tensor) -> Array:
     """(N, C, H, W) as an array (N, H, W, C); a view, where the tensor is channels_last."""
     return x.detach().permute(0, 2, 3, 1).contiguous().numpy()
