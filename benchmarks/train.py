@@ -61,7 +61,8 @@ class Pairs(Dataset):
 
 def plain_loop(recipe: Recipe, images: list[np.ndarray], device: str) -> Iterator[None]:
     """Train for ever, one step each time that a value is asked for."""
-    network = models.build(recipe.architecture, **recipe.options).to(device)
+    # Not in training mode, in which the networks take the native engine's convolutions.
+    network = models.build(recipe.architecture, **recipe.options).to(device).eval()
     optimizer = torch.optim.Adam(network.parameters(), 1e-4)
     pairs = Pairs(images, recipe.patch, recipe.scales)
     # On the CPU workers would take the cores from the convolutions.

@@ -59,8 +59,8 @@ class _ConvolveRelu(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             turned = _taps(weight.flip(2, 3).transpose(0, 1))
             bias = np.zeros(len(weight), np.float32)
-            to_x = native.convolve(gradient, ctx.y, turned, bias, False, threads)
-            to_x = torch.from_numpy(to_x).permute(0, 3, 1, 2)
+            result = native.convolve(gradient, ctx.y, turned, bias, False, threads)
+            to_x = torch.from_numpy(result).permute(0, 3, 1, 2)
         taps, to_bias = native.correlate(_pixels(x), gradient, ctx.y, threads)
         to_weight = torch.from_numpy(taps).permute(3, 2, 0, 1)
         return to_x, to_weight, torch.from_numpy(to_bias)

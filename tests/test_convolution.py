@@ -1,0 +1,127 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from bigsharp import models
+from bigsharp.engines import native
+from bigsharp.models.convolution import convolve_relu
+from bigsharp.models.network import Network
+
+LANES = native._native.lanes()
+
+
+def gradients(network: Network, ilr: torch.Tensor) -> list[torch.Tensor]:
+    network.zero_grad()
+    network.combine(network.predictions(ilr)).square().sum().backward()
+    return [p.grad for p in network.parameters() if p.grad is not None]
+
+
+@given(
+    st.integers(1, 3), st.integers(1, 30), st.integers(1, 30), st.integers(1, 3),
+    st.booleans(), st.integers(1, 4), st.integers(0, 99),
+)  # fmt: skip
+@settings(max_examples=40, deadline=None)
+def test_result_and_gradients_are_pytorch_s(
+    images: int, height: int, width: int, vectors: int, last: bool, threads: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    channels = vectors * LANES
+    layer = nn.Conv2d(channels, channels, 3, padding=1)
+    layout = torch.channels_last if last else torch.contiguous_format
+    x = torch.randn(images, channels, height, width).to(memory_format=layout).requires_grad_()
+    weights = torch.randn(images, channels, height, width)
+    exact_layer, exact_x = copy.deepcopy(layer).double(), x.detach().double().requires_grad_()
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        y = convolve_relu(layer, x)
+        assert type(y.grad_fn).__name__ != "ReluBackward0"
+        (y * weights).sum().backward()
+    finally:
+        torch.set_num_threads(before)
+    # Where rounding decides a sign, ours counts: the gradient there is one or the other.
+    expected = exact_layer(exact_x) * (y.detach() > 0)
+    (expected * weights.double()).sum().backward()
+    pairs = [(y, expected), (x.grad, exact_x.grad)]
+    pairs += [
+        (a.grad, b.grad) for a, b in zip(layer.parameters(), exact_layer.parameters(), strict=True)
+    ]
+    for ours, theirs in pairs:
+        assert (ours - theirs).norm() <= 1e-5 * theirs.norm()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options"),
+    [
+        ("vdsr", {"depth": 5, "features": 2 * LANES}),
+        ("drcn", {"recursions": 3, "filters": LANES}),
+        ("vdsr", {"depth": 4, "features": LANES - 1}),  # runs in PyTorch
+    ],
+)
+def test_a_network_s_gradients(architecture: str, options: dict) -> None:
+    torch.manual_seed(0)
+    network = models.build(architecture, **options).to(memory_format=torch.channels_last)
+    for values in network.parameters():
+        if values.abs().sum() == 0:
+            nn.init.normal_(values, std=0.05)
+    ilr = torch.rand(3, 1, 21, 30)
+    ours = gradients(network.train(), ilr)
+    theirs = gradients(copy.deepcopy(network).double(), ilr.double())
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one - other).norm() <= 1e-5 * other.norm()
+
+
+def test_the_same_run_gives_the_same_bits() -> None:
+    torch.manual_seed(0)
+    network = models.build("vdsr", depth=4, features=LANES).train()
+    nn.init.normal_(network.layers[-1].weight, std=0.1)
+    ilr = torch.rand(5, 1, 20, 20)
+    first = [g.clone() for g in gradients(network, ilr)]
+    for one, other in zip(first, gradients(network, ilr), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_pytorch_computes_what_is_not_training_or_does_not_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("the native engine was asked")
+
+    monkeypatch.setattr(native, "convolve", refuse)
+    x = torch.rand(1, LANES, 8, 8)
+    layer = nn.Conv2d(LANES, LANES, 3, padding=1)
+    with pytest.raises(AssertionError, match="was asked"):
+        convolve_relu(layer, x)
+    with torch.no_grad():
+        convolve_relu(layer, x)
+    convolve_relu(copy.deepcopy(layer).eval(), x)
+    convolve_relu(copy.deepcopy(layer).double(), x.double())
+    convolve_relu(nn.Conv2d(LANES, 2 * LANES, 3, padding=1), x)
+    with torch.autocast("cpu", torch.bfloat16):
+        convolve_relu(layer, x)
+    monkeypatch.setattr(native, "_native", None)
+    convolve_relu(layer, x)
+
+
+def test_batches_of_the_wrong_shape() -> None:
+    x = np.zeros((2, 5, 6, LANES), np.float32)
+    taps, bias = np.zeros((3, 3, LANES, LANES), np.float32), np.zeros(LANES, np.float32)
+    for wrong in (
+        (x[..., :-1].copy(), None, taps, bias),
+        (x[:0], None, taps, bias),
+        (x, None, taps[:2].copy(), bias),
+        (x, None, taps, bias[:-1].copy()),
+        (x, x[:1].copy(), taps, bias),
+    ):
+        with pytest.raises(ValueError, match=r"batch|weights"):
+            native.convolve(*wrong, relu=True, threads=1)
+    for gradient, mask in ((x[:1].copy(), x), (x, x[:1].copy())):
+        with pytest.raises(ValueError, match="differ in shape"):
+            native.correlate(x, gradient, mask, 1)
+    assert native.convolve(x, x, taps, bias, relu=False, threads=9).shape == x.shape
