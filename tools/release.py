@@ -51,9 +51,9 @@ def main() -> None:
     }
     tested = [float(scale) for scale in options.scale.split(",")]
     with tempfile.TemporaryDirectory() as folder:
-        onnx = Path(folder) / "network.onnx"
-        onnx.write_bytes(files[".onnx"])
-        results = benchmark(options.data.split(","), tested, ["bicubic", str(onnx)])
+        path = Path(folder) / f"network{SUFFIX}"
+        path.write_bytes(files[SUFFIX])
+        results = benchmark(options.data.split(","), tested, ["bicubic", str(path)])
     card = {
         "name": options.name,
         "summary": summary(results, content["architecture"], network),
