@@ -1,6 +1,7 @@
 #include "batch.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <thread>
 #include <vector>
 
@@ -82,14 +83,26 @@ int batch_size(const BatchShape& shape) {
     return std::min(tiles, 96);
 }
 
-// Calls `work` with the images of each thread.
+// What a thread needs for itself.
+struct Scratch {
+    Scratch(const BatchShape& shape, std::size_t size) : input(shape), output(shape), work(size) {}
+    Padded input, output;
+    const Recycled work;
+};
+
+// Calls `work` with the number, the scratch and the images of each thread.
 template <typename Work>
-void share(int images, int threads, const Work& work) {
-    threads = std::clamp(threads, 1, images);
+void share(const BatchShape& shape, std::size_t scratch_size, int threads, const Work& work) {
+    threads = std::clamp(threads, 1, shape.images);
+    std::deque<Scratch> scratch;  // taken here, where an exception has somewhere to go
+    for (int thread = 0; thread < threads; ++thread) scratch.emplace_back(shape, scratch_size);
+    const auto run = [&](int thread) {
+        work(thread, scratch[thread], shape.images * thread / threads,
+             shape.images * (thread + 1) / threads);
+    };
     std::vector<std::thread> others;
-    for (int thread = 1; thread < threads; ++thread)
-        others.emplace_back(work, thread, images * thread / threads, images * (thread + 1) / threads);
-    work(0, 0, images / threads);
+    for (int thread = 1; thread < threads; ++thread) others.emplace_back(run, thread);
+    run(0);
     for (std::thread& other : others) other.join();
 }
 
@@ -110,19 +123,20 @@ void convolve_batch(const Kernels& kernels, const BatchShape& shape, const float
                     const float* mask, const Weights& weights, float* y, int threads) {
     const std::size_t size = static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
     const int batch = batch_size(shape);
-    share(shape.images, threads, [&](int, int first, int last) {
-        Padded input(shape), output(shape);
-        const Recycled work(work_size(batch, shape.channels));
+    const auto work = [&](int, Scratch& scratch, int first, int last) {
+        Padded &input = scratch.input, &output = scratch.output;
         for (int image = first; image < last; ++image) {
             input.fill(x + image * size, mask ? mask + image * size : nullptr);
             for_bands(input, shape.height, [&](Bands& bands, int top) {
                 for (int row = 0; row < bands.count * kTile; ++row)
                     bands.out[row] = output.place(top + row);
-                kernels.convolve(bands, 0, input.tiles(), weights, work.data(), batch);
+                kernels.convolve(bands, 0, input.tiles(), weights, scratch.work.data(),
+                                 batch);
             });
             output.copy_to(y + image * size);
         }
-    });
+    };
+    share(shape, work_size(batch, shape.channels), threads, work);
 }
 
 void correlate_batch(const Kernels& kernels, const BatchShape& shape, const float* x,
@@ -135,9 +149,8 @@ void correlate_batch(const Kernels& kernels, const BatchShape& shape, const floa
     const int batch = batch_size(shape), shares = std::clamp(threads, 1, shape.images);
     const Recycled sums(values * shares);
     std::fill_n(sums.data(), values * shares, 0.0f);
-    share(shape.images, threads, [&](int thread, int first, int last) {
-        Padded input(shape), output(shape);
-        const Recycled work(2 * work_size(batch, shape.channels));
+    const auto work = [&](int thread, Scratch& scratch, int first, int last) {
+        Padded &input = scratch.input, &output = scratch.output;
         float* own = sums.data() + values * thread;
         for (int image = first; image < last; ++image) {
             input.fill(x + image * size, nullptr);
@@ -146,10 +159,12 @@ void correlate_batch(const Kernels& kernels, const BatchShape& shape, const floa
             for_bands(input, shape.height, [&](Bands& bands, int top) {
                 for (int row = 0; row < bands.count * kTile; ++row)
                     bands.out[row] = output[top + row];
-                kernels.correlate(bands, 0, input.tiles(), shape.channels, work.data(), batch, own);
+                kernels.correlate(bands, 0, input.tiles(), shape.channels,
+                                  scratch.work.data(), batch, own);
             });
         }
-    });
+    };
+    share(shape, 2 * work_size(batch, shape.channels), threads, work);
     for (int thread = 1; thread < shares; ++thread)
         for (std::size_t i = 0; i < values; ++i) sums.data()[i] += sums.data()[values * thread + i];
     kernels.unpack_gradient(sums.data(), shape.channels, taps);

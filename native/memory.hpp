@@ -66,12 +66,12 @@ public:
 
 private:
     static std::mutex& mutex() {
-        static std::mutex instance;
-        return instance;
+        static auto* instance = new std::mutex;  // for ever: Python may let go of arrays late
+        return *instance;
     }
     static std::unordered_map<std::size_t, std::vector<Floats>>& unused() {
-        static std::unordered_map<std::size_t, std::vector<Floats>> instance;
-        return instance;
+        static auto* instance = new std::unordered_map<std::size_t, std::vector<Floats>>;
+        return *instance;
     }
     static Floats take(std::size_t count) {
         {
