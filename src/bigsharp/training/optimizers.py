@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from bigsharp.training.recipe import Recipe
 
@@ -73,6 +74,9 @@ def orthogonalize(matrices: Tensor) -> Tensor:
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    # The memory of a filter whose gradients have ended decays, and its products in turn become
+    # denormal numbers, with which a CPU is slow: a step of VDSR took 0.4 s, not 0.25.
+    x = F.hardshrink(x, 1e-7)
     for _ in range(Muon.ROUNDS):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
