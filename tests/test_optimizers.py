@@ -124,3 +124,13 @@ def test_a_network_of_one_prediction_has_one_loss_whatever_alpha() -> None:
     for weight in (1.0, 0.3):
         loss = Supervision(network, "l1")(ilr, hr, torch.tensor(weight))
         assert float(loss) == pytest.approx(expected)
+
+
+def test_a_filter_that_gets_no_gradient_any_more_does_not_move() -> None:
+    torch.manual_seed(0)
+    matrices = torch.randn(2, 8, 30)
+    matrices[:, 3] *= 1e-30
+    moved = orthogonalize(matrices)
+    assert torch.all(moved[:, 3] == 0)
+    others = [row for row in range(8) if row != 3]
+    assert torch.allclose(moved[:, others], orthogonalize(matrices[:, others]), atol=1e-4)
