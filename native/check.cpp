@@ -1,10 +1,12 @@
 // Runs the engine over many sizes, networks and numbers of threads, against the sums as they are
 // written down. Built with the sanitizers by `make sanitize`, and run by CI.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <random>
 #include <vector>
 
+#include "batch.hpp"
 #include "network.hpp"
 #include "stream.hpp"
 
@@ -83,6 +85,38 @@ double error(const Kernels& kernels, int channels, int height, int width, int th
     return worst;
 }
 
+// A batch for training, whose channels fill whole vectors; its gradients are run, and not compared
+// (tests/test_convolution.py does).
+double batch_error(const Kernels& kernels, int height, int width, int threads) {
+    const int channels = 2 * kernels.lanes, images = 3;
+    const Layer layer = draw(channels, channels);
+    std::vector<float> taps(layer.weight.size()), packed(kFrequencies * channels * channels);
+    for (int out = 0; out < channels; ++out)
+        for (int in = 0; in < channels; ++in)
+            for (int k = 0; k < 9; ++k)
+                taps[(k * channels + in) * channels + out] = layer.weight[(out * channels + in) * 9 + k];
+    kernels.pack(taps.data(), channels, packed.data());
+
+    const BatchShape shape{images, height, width, channels};
+    std::vector<float> x(images * height * width * channels), y(x.size()), bias(channels);
+    std::normal_distribution<float> normal(0, 1);
+    for (float& value : x) value = normal(random_source);
+    const Weights weights{packed.data(), layer.bias.data(), channels, true};
+    convolve_batch(kernels, shape, x.data(), nullptr, weights, y.data(), threads);
+    correlate_batch(kernels, shape, x.data(), x.data(), y.data(), taps.data(), bias.data(), threads);
+
+    Planes last(channels, std::vector<double>(height * width));
+    const std::size_t start = (images - 1) * last[0].size() * channels;
+    for (std::size_t pixel = 0; pixel < last[0].size(); ++pixel)
+        for (int c = 0; c < channels; ++c) last[c][pixel] = x[start + pixel * channels + c];
+    const Planes expected = convolve(last, layer, height, width, true);
+    double worst = 0;
+    for (std::size_t pixel = 0; pixel < last[0].size(); ++pixel)
+        for (int c = 0; c < channels; ++c)
+            worst = std::max(worst, std::abs(y[start + pixel * channels + c] - expected[c][pixel]));
+    return worst;
+}
+
 }  // namespace
 
 int main() {
@@ -99,6 +133,12 @@ int main() {
                         worst = std::max(worst, error(*kernels, channels, height, width, threads, push));
                         ++cases;
                     }
+        for (const int height : {1, 4, 18})
+            for (const int width : {1, 6, 41})
+                for (const int threads : {1, 2, 5}) {
+                    worst = std::max(worst, batch_error(*kernels, height, width, threads));
+                    ++cases;
+                }
     }
     std::printf("%d cases, worst error %.1e\n", cases, worst);
     return cases > 0 && worst < 1e-5 ? 0 : 1;
