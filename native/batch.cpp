@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <deque>
-#include <thread>
 #include <vector>
 
 #include "memory.hpp"
+#include "threads.hpp"
 
 namespace bigsharp {
 namespace {
@@ -96,14 +96,10 @@ void share(const BatchShape& shape, std::size_t scratch_size, int threads, const
     threads = std::clamp(threads, 1, shape.images);
     std::deque<Scratch> scratch;  // taken here, where an exception has somewhere to go
     for (int thread = 0; thread < threads; ++thread) scratch.emplace_back(shape, scratch_size);
-    const auto run = [&](int thread) {
+    on_threads(threads, [&](int thread) {
         work(thread, scratch[thread], shape.images * thread / threads,
              shape.images * (thread + 1) / threads);
-    };
-    std::vector<std::thread> others;
-    for (int thread = 1; thread < threads; ++thread) others.emplace_back(run, thread);
-    run(0);
-    for (std::thread& other : others) other.join();
+    });
 }
 
 // Calls `work` with the input rows of one to four bands at a time, and the first of their rows.

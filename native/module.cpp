@@ -11,13 +11,14 @@
 #include <numeric>
 #include <optional>
 #include <stdexcept>
-#include <thread>
+#include <system_error>
 #include <vector>
 
 #include "batch.hpp"
 #include "memory.hpp"
 #include "network.hpp"
 #include "stream.hpp"
+#include "threads.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -97,6 +98,9 @@ private:
         } catch (const Stream::Stopped&) {
             over_ = true;
             throw nb::python_error();
+        } catch (const std::system_error& error) {
+            PyErr_SetString(PyExc_OSError, error.what());
+            throw nb::python_error();
         }
         return take(std::move(out), stream_.width());
     }
@@ -110,10 +114,7 @@ double peak(const char* name, int threads, double seconds) {
     const Kernels& chosen = kernels(name);
     nb::gil_scoped_release no_gil;
     std::vector<double> rates(threads);
-    std::vector<std::thread> workers;
-    for (double& rate : rates)
-        workers.emplace_back([&chosen, &rate, seconds] { rate = chosen.peak(seconds); });
-    for (std::thread& worker : workers) worker.join();
+    on_threads(threads, [&](int thread) { rates[thread] = chosen.peak(seconds); });
     return std::accumulate(rates.begin(), rates.end(), 0.0);
 }
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
-#include <thread>
 #include <vector>
 
 #include "barrier.hpp"
+#include "threads.hpp"
 
 #ifdef __unix__
 #include <unistd.h>
@@ -227,10 +227,7 @@ void Stream::run(long passes, std::vector<float>& out, const Stop& stop) {
             }
         }
     };
-    std::vector<std::thread> others;
-    for (int thread = 1; thread < threads_; ++thread) others.emplace_back(loop, thread);
-    loop(0);
-    for (std::thread& other : others) other.join();
+    on_threads(threads_, loop);
     if (stopped != std::numeric_limits<long>::max()) throw Stopped{};
 }
 

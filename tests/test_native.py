@@ -1,5 +1,7 @@
 import _thread
 import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from bigsharp.models.network import Network
 from bigsharp.picture import Picture
 from bigsharp.pipeline import choose_target, upscale_picture
 from bigsharp.weightfile import Packed
+from conftest import Run
 
 #: Those of this machine.
 INSTRUCTIONS = {
@@ -213,6 +216,21 @@ def test_where_it_cannot_run_another_does_and_one_line_says_so(
             open_engine("vdsr", "native")
     finally:
         native.instructions.cache_clear()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how to run out of threads differs")
+def test_too_few_threads_are_one_line(command: Run, photo: Path) -> None:
+    import resource
+
+    def greedy() -> None:
+        """Ask for more stack in every thread than there are addresses."""
+        resource.setrlimit(resource.RLIMIT_STACK, (2**60, resource.RLIM_INFINITY))
+
+    alone = os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+    found = command("upscale", photo, "--scale", 2, preexec_fn=greedy, env=alone)
+    assert found.returncode == 2
+    assert "bigsharp: the native engine cannot start its threads" in found.stderr
+    assert not list(photo.parent.glob("*-x2.png"))
 
 
 def test_a_coloured_picture_by_rows_is_the_one_by_tiles(

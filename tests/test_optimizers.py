@@ -54,6 +54,23 @@ def test_a_step_of_muon_is_as_long_as_its_rate() -> None:
     assert 0.05 < float(values.min()) <= float(values.max()) < 0.13
 
 
+def test_muon_centered_leaves_each_filter_s_sum_alone() -> None:
+    kernel = nn.Parameter(torch.randn(8, 4, 3, 3))
+    before = kernel.detach().clone()
+    kernel.grad = torch.rand_like(kernel) + 1  # as of positive features: mostly its mean
+    Muon([kernel], 0.1, centered=True).step()
+    moved = kernel.detach() - before
+    assert float(moved.flatten(1).norm(dim=1).min()) > 0.05
+    assert float(moved.sum((1, 2, 3)).abs().max()) < 1e-4
+
+
+def test_the_decay_of_muon_is_a_share_of_its_rate() -> None:
+    kernel = nn.Parameter(torch.ones(8, 4, 3, 3))
+    kernel.grad = torch.zeros_like(kernel)
+    Muon([kernel], 0.1, weight_decay=0.2).step()
+    assert torch.allclose(kernel.detach(), torch.full_like(kernel, 0.98))
+
+
 def test_muon_leaves_biases_and_single_outputs_to_adam() -> None:
     network = models.build("drcn", recursions=3, filters=4)
     recipe = Recipe("a", "drcn", optimizer="muon", lr=0.02, lr_adam=1e-3, momentum=0.95)

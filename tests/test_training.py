@@ -99,6 +99,13 @@ VARIANTS = {
     "adam": {"optimizer": "adam", "lr": 0.01, "clip": 0.001},
     "sgd": {"optimizer": "sgd", "lr": 0.01, "clip": 0.001},
     "muon": {"optimizer": "muon", "lr": 0.01, "ema": 0.9, "scale_range": (1.5, 3.5)},
+    "centered": {
+        "optimizer": "muon",
+        "lr": 0.1,
+        "weight_decay": 0.2,
+        "centered": True,
+        "recycle_every": 5,
+    },
     "plateau": {"schedule": "plateau", "patience": 1, "lr": 0.03, "loss": "charbonnier"},
     "drcn": {
         "architecture": "drcn",

@@ -6,6 +6,7 @@ Nothing but Typer is imported before a verb runs, so that the help answers at on
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import signal
@@ -56,6 +57,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no 
 
 def main() -> NoReturn:
     """Run the command line; errors meant for people become one line and exit status 2."""
+    logging.basicConfig(format="bigsharp: %(message)s")
     try:
         status = app(standalone_mode=False)
     except BigsharpError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -181,12 +181,16 @@ class _Strip:
         self.ready: Array = np.empty((0, kept.stop - kept.start), np.float32)
 
     def push(self, band: Array) -> None:
-        self._add(self._stream.push(np.ascontiguousarray(band[:, self._seen], np.float32)))
+        self._add(self._stream.push, np.ascontiguousarray(band[:, self._seen], np.float32))
 
     def finish(self) -> None:
-        self._add(self._stream.finish())
+        self._add(self._stream.finish)
 
-    def _add(self, rows: Array) -> None:
+    def _add(self, work: Callable[..., Array], *band: Array) -> None:
+        try:
+            rows = work(*band)
+        except OSError as error:
+            raise BigsharpError(f"the native engine cannot start its threads ({error})") from None
         self.ready = np.concatenate([self.ready, rows[:, self._kept]])
 
 

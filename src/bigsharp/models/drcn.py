@@ -65,6 +65,11 @@ class DRCN(Network):
         return 2 * (self.recursions + 4) + 1
 
     @property
+    def pairs(self) -> list[tuple[nn.Conv2d, nn.Conv2d]]:
+        """Those outside the recursion, whose state two convolutions read."""
+        return [tuple(self.embedding), tuple(self.reconstruction)]  # type: ignore[list-item]
+
+    @property
     def macs_per_pixel(self) -> int:
         """Shared weights cost as often as they are applied."""
         embed, infer, rebuild = (

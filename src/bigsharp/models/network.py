@@ -46,6 +46,11 @@ class Network(nn.Module, ABC):
         """Multiply-accumulates for one pixel of output (2 FLOP each), biases not counted."""
         return self.weight_count
 
+    @property
+    @abstractmethod
+    def pairs(self) -> list[tuple[nn.Conv2d, nn.Conv2d]]:
+        """Each convolution whose ReLU one other convolution alone reads, and that other."""
+
     @abstractmethod
     def forward(self, ilr: Tensor) -> Tensor:
         """Restore `ilr`; the output is not clipped."""

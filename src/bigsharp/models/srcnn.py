@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -49,6 +51,11 @@ class SRCNN(Network):
     def receptive_field(self) -> int:
         """The kernels laid end to end: f₁ + f₂ + f₃ − 2."""
         return int(sum(self.options["kernels"])) - 2
+
+    @property
+    def pairs(self) -> list[tuple[nn.Conv2d, nn.Conv2d]]:
+        """Every layer and the next."""
+        return list(pairwise(self.layers))  # type: ignore[arg-type]
 
     def forward(self, ilr: Tensor) -> Tensor:
         """Restore `ilr`, (N, 1, H, W) → (N, 1, H, W)."""

@@ -45,6 +45,11 @@ class VDSR(Network):
         """2D + 1 (section 3.1 of the paper)."""
         return 2 * self.depth + 1
 
+    @property
+    def pairs(self) -> list[tuple[nn.Conv2d, nn.Conv2d]]:
+        """Every layer and the next."""
+        return list(pairwise(self.layers))  # type: ignore[arg-type]
+
     def forward(self, ilr: Tensor) -> Tensor:
         """Restore `ilr`, (N, 1, H, W) → (N, 1, H, W)."""
         x = ilr

@@ -29,6 +29,7 @@ from bigsharp.training.log import RunLog
 from bigsharp.training.losses import Supervision
 from bigsharp.training.optimizers import make_optimizers
 from bigsharp.training.recipe import Recipe
+from bigsharp.training.recycling import recycle
 from bigsharp.training.schedules import alpha, rate_factor
 from bigsharp.training.validation import ValidationSet
 
@@ -238,13 +239,19 @@ class Trainer:
                     self.save(LAST)
                 break
 
+    @property
+    def _recycles(self) -> bool:
+        """Whether filters that have died are started anew after this step."""
+        every = self.recipe.recycle_every
+        return every > 0 and self.step % every == 0 and self.step <= self.recipe.steps // 2
+
     def _one_step(self) -> Tensor:
-        factor = self.rate_factor
-        rate = self.recipe.lr * factor
+        recipe, factor = self.recipe, self.rate_factor
+        rate = recipe.lr * factor
         for group in self._groups():
             group["lr"] = group["initial_lr"] * factor
-        ilr, hr = self.sampler.batch(self.recipe.batch)
-        weight = torch.full((), alpha(self.recipe, self.step), device=self.device)
+        ilr, hr = self.sampler.batch(recipe.batch)
+        weight = torch.full((), alpha(recipe, self.step), device=self.device)
         loss = self.supervision(ilr.contiguous(memory_format=torch.channels_last), hr, weight)
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
@@ -252,14 +259,16 @@ class Trainer:
         self.peers.average([p.grad for p in self.network.parameters() if p.grad is not None])
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
-        if self.recipe.clip and rate > 0:
-            nn.utils.clip_grad_value_(self.network.parameters(), self.recipe.clip / rate)
+        if recipe.clip and rate > 0:
+            nn.utils.clip_grad_value_(self.network.parameters(), recipe.clip / rate)
         for optimizer in self.optimizers:
             self.scaler.step(optimizer)
         self.scaler.update()
         if self.average is not None:
             self.average.update_parameters(self.network)
         self.step += 1
+        if self._recycles:
+            recycle(self.network, self.released, self.step + recipe.seed)
         return loss.detach()
 
     def _checked(self, loss: Tensor) -> float:

@@ -25,11 +25,20 @@ class Muon(torch.optim.Optimizer):
     lr : float
         Length of a step: an update has singular values near 1 before it.
     momentum : float
+    weight_decay : float
+        Decoupled: a step shortens every weight by this share of `lr`.
+    centered : bool
+        Take the mean over each filter's weights out of its gradient. Luma is positive, and so are
+        the features that ReLU makes of it: without this every step moves a filter's answer to
+        plain grey, until it is negative for all pictures and the filter is dead.
 
     References
     ----------
     K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024,
     https://kellerjordan.github.io/posts/muon/
+
+    H. Yong et al., "Gradient centralization: a new optimization technique for deep neural
+    networks", ECCV 2020, equation 1.
     """
 
     #: The quintic that drives all singular values towards 1 in five rounds (the post's).
@@ -37,9 +46,15 @@ class Muon(torch.optim.Optimizer):
     ROUNDS = 5
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        centered: bool = False,
     ) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        super().__init__(parameters, defaults | {"centered": centered})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -50,9 +65,16 @@ class Muon(torch.optim.Optimizer):
                 if weight.grad is not None:
                     alike[weight.shape].append(weight)
             for weights in alike.values():
-                self._move(weights, group["lr"], group["momentum"])
+                self._move(weights, **{key: group[key] for key in self.defaults})
 
-    def _move(self, weights: list[nn.Parameter], lr: float, momentum: float) -> None:
+    def _move(
+        self,
+        weights: list[nn.Parameter],
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+        centered: bool,
+    ) -> None:
         """One step for weights of one shape, with Nesterov's look ahead."""
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         for weight in weights:
@@ -61,10 +83,14 @@ class Muon(torch.optim.Optimizer):
         memory = [self.state[weight]["momentum"] for weight in weights]
         torch._foreach_lerp_(memory, gradients, 1 - momentum)
         ahead = torch._foreach_lerp(gradients, memory, momentum)
-        updates = orthogonalize(torch.stack([a.flatten(1) for a in ahead]))
+        matrices = torch.stack([a.flatten(1) for a in ahead])
+        if centered:
+            matrices = matrices - matrices.mean(2, keepdim=True)
+        updates = orthogonalize(matrices)
         rows, columns = updates.shape[1:]
         length = lr * max(1.0, rows / columns) ** 0.5
         shaped = [u.view(w.shape) for u, w in zip(updates, weights, strict=True)]
+        torch._foreach_mul_(list[Tensor](weights), 1 - lr * weight_decay)
         torch._foreach_add_(list[Tensor](weights), shaped, alpha=-length)
 
 
@@ -98,6 +124,6 @@ def make_optimizers(recipe: Recipe, network: nn.Module) -> list[torch.optim.Opti
     chosen = set(map(id, kernels))
     others = [p for p in parameters if id(p) not in chosen]
     return [
-        Muon(kernels, recipe.lr, recipe.momentum),
+        Muon(kernels, recipe.lr, recipe.momentum, recipe.weight_decay, recipe.centered),
         torch.optim.AdamW(others, recipe.lr_adam, weight_decay=recipe.weight_decay),
     ]

@@ -24,6 +24,7 @@ _AT_LEAST_1 = (
 )  # fmt: skip
 _AT_LEAST_0 = (
     "lr_adam", "lr_end", "momentum", "weight_decay", "clip", "warmup", "alpha_steps", "ema",
+    "recycle_every",
 )  # fmt: skip
 
 #: Between two scales of a range. A finer one would only hold more matrices.
@@ -63,8 +64,9 @@ class Recipe:
     lr_adam : float
         Under "muon", that of the parameters left to Adam.
     momentum, weight_decay : float
-        `momentum` is Muon's and SGD's. `weight_decay` is decoupled but under "sgd", and does not
-        touch what Muon trains.
+        `momentum` is Muon's and SGD's. `weight_decay` is decoupled but under "sgd".
+    centered : bool
+        Under "muon": take the mean out of each filter's gradient.
     warmup : int
         Steps over which the rate first rises from 0 to `lr`.
     schedule : {"cosine", "step", "plateau", "constant"}
@@ -78,6 +80,9 @@ class Recipe:
     ema : float
         Decay of the exponential moving average of the weights, which is what is validated and
         released; 0: none.
+    recycle_every : int
+        Steps between two looks, in the first half of the run, for filters that pass nothing on;
+        they start anew; 0: never.
     autocast : {"none", "bf16", "fp16"}
         Number type of the convolutions on a GPU. A CPU trains in float32: without matrix units for
         bf16 that type was 4 times slower.
@@ -106,6 +111,7 @@ class Recipe:
     lr_adam: float = 5e-4
     momentum: float = 0.9
     weight_decay: float = 0.0
+    centered: bool = False
     warmup: int = 0
     schedule: str = "cosine"
     step_every: int = 0
@@ -113,6 +119,7 @@ class Recipe:
     lr_end: float = 0.0
     clip: float = 0.0
     ema: float = 0.0
+    recycle_every: int = 0
     autocast: str = "none"
     validate_every: int = 500
     validation_crop: int = 96
