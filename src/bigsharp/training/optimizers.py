@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,17 +66,11 @@ class Muon(torch.optim.Optimizer):
                 if weight.grad is not None:
                     alike[weight.shape].append(weight)
             for weights in alike.values():
-                self._move(weights, **{key: group[key] for key in self.defaults})
+                self._move(weights, group)
 
-    def _move(
-        self,
-        weights: list[nn.Parameter],
-        lr: float,
-        momentum: float,
-        weight_decay: float,
-        centered: bool,
-    ) -> None:
+    def _move(self, weights: list[nn.Parameter], group: dict[str, Any]) -> None:
         """One step for weights of one shape, with Nesterov's look ahead."""
+        lr, momentum = group["lr"], group["momentum"]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         for weight in weights:
             if not self.state[weight]:
@@ -84,13 +79,13 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_lerp_(memory, gradients, 1 - momentum)
         ahead = torch._foreach_lerp(gradients, memory, momentum)
         matrices = torch.stack([a.flatten(1) for a in ahead])
-        if centered:
+        if group["centered"]:
             matrices = matrices - matrices.mean(2, keepdim=True)
         updates = orthogonalize(matrices)
         rows, columns = updates.shape[1:]
         length = lr * max(1.0, rows / columns) ** 0.5
         shaped = [u.view(w.shape) for u, w in zip(updates, weights, strict=True)]
-        torch._foreach_mul_(list[Tensor](weights), 1 - lr * weight_decay)
+        torch._foreach_mul_(list[Tensor](weights), 1 - lr * group["weight_decay"])
         torch._foreach_add_(list[Tensor](weights), shaped, alpha=-length)
 
 
