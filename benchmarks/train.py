@@ -1,10 +1,11 @@
 """Training steps a second of a recipe, beside a plain PyTorch loop on the same network.
 
-    python benchmarks/train.py [RECIPE] [--compile] [--device cpu] [--steps 30] [--rounds 5]
+    python benchmarks/train.py [RECIPE] [--compile] [--device cpu] [--steps 20] [--rounds 5]
 
 The plain loop is what one would write first: eager, NCHW, float32, Adam, and a DataLoader that cuts
 patches out of image pairs degraded beforehand. Rounds of both alternate; medians are printed, with
-the rate of a large matrix product in the same number type. The pictures are noise.
+the rate of a large matrix product in the same number type. The pictures are noise. On a CPU, set
+OMP_WAIT_POLICY=passive, as `bigsharp train` does.
 """
 
 from __future__ import annotations
