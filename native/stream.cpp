@@ -197,6 +197,8 @@ void Stream::run(long passes, std::vector<float>& out, const Stop& stop) {
     using Clock = std::chrono::steady_clock;
     constexpr auto kPatience = std::chrono::milliseconds(100);
     if (passes <= passes_) return;
+    // Here, and not while the other threads wait, memory may run out.
+    out.reserve(out.size() + (passes - passes_) * pass_ * width_);
     Barrier barrier(threads_);
     std::atomic<long> stopped{std::numeric_limits<long>::max()};
     const long begin = passes_;

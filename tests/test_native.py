@@ -267,7 +267,39 @@ def test_arrays_of_other_kinds(checkpoint: Path) -> None:
             list(engine.rows([np.zeros(shape, np.float32)]))
     with pytest.raises(ValueError, match="5 wide, those before 4"):
         list(engine.rows([np.zeros((4, 4)), np.zeros((4, 5))]))
-    assert engine.restore(np.zeros((0, 9), np.float32)).shape == (0, 9)
+    for shape in ((0, 9), (9, 0), (0, 0)):
+        with pytest.raises(ValueError, match="no pixels"):
+            engine.restore(np.zeros(shape, np.float32))
+    for kind in (np.uint8, bool, complex):
+        with pytest.raises(ValueError, match="floating-point"):
+            engine.restore(np.zeros((4, 4), kind))
+
+
+def test_predictions_without_a_share() -> None:
+    network = draw("drcn", recursions=3, filters=8)
+    packed_ = packed("drcn", network)
+    packed_.state["mixture"][-1] = 0
+    with torch.no_grad():
+        network.mixture[-1] = 0
+    ilr = picture(0, 30, 40)
+    assert np.abs(NativeEngine(packed_).restore(ilr) - exactly(network, ilr)).max() < 1e-5
+    packed_.state["mixture"][:] = 0
+    with pytest.raises(BigsharpError, match="add up to 0"):
+        NativeEngine(packed_)
+
+
+def test_damaged_weights() -> None:
+    for name, damage in (
+        ("layers.1.weight", lambda values: values[:, :4]),
+        ("layers.1.weight", lambda values: values * np.nan),
+    ):
+        whole = packed("vdsr", draw("vdsr", depth=4, features=8))
+        whole.state[name] = damage(whole.state[name])
+        with pytest.raises(BigsharpError, match="the weights"):
+            NativeEngine(whole)
+    del whole.state[name]
+    with pytest.raises(BigsharpError, match=r"layers\.1\.weight"):
+        NativeEngine(whole)
 
 
 def test_weights_of_the_wrong_shape() -> None:

@@ -96,7 +96,8 @@ class NativeEngine:
     Raises
     ------
     BigsharpError
-        The network is of another kind, or the machine has no such instructions.
+        The network is of another kind, its weights are damaged, or the machine has no such
+        instructions.
 
     References
     ----------
@@ -116,7 +117,12 @@ class NativeEngine:
             self._network = _native.Network(instructions)
         except RuntimeError as error:
             raise BigsharpError(f"the native engine cannot run here: {error}") from None
-        _BUILDERS[packed.architecture](self._network, packed)
+        if not all(np.isfinite(values).all() for values in packed.state.values()):
+            raise BigsharpError("the weights hold numbers that are NaN or infinite")
+        try:
+            _BUILDERS[packed.architecture](self._network, packed)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise BigsharpError(f"the weights are no {packed.architecture}'s ({error})") from None
         self.instructions: str = self._network.instructions
         self.threads = threads or _cores()
         self.scales: Sequence[float] = packed.scales
@@ -125,8 +131,10 @@ class NativeEngine:
 
     def restore(self, ilr: Array) -> Array:
         """Restore ILR luma: float32, (H, W), in [0, 1], to the same; the output is not clipped."""
+        if 0 in ilr.shape:
+            raise ValueError(f"a picture of shape {ilr.shape} has no pixels")
         bands = (ilr[top : top + _ROWS] for top in range(0, ilr.shape[0], _ROWS))
-        return np.concatenate([np.empty((0, ilr.shape[1]), np.float32), *self.rows(bands)])
+        return np.concatenate(list(self.rows(bands)))
 
     def rows(self, bands: Iterable[Array]) -> Iterator[Array]:
         """Restore a picture that comes as bands of rows.
@@ -144,13 +152,15 @@ class NativeEngine:
         Raises
         ------
         ValueError
-            A pixel is NaN or infinite, or the bands differ in width.
+            A pixel is NaN or infinite or no floating-point number, or the bands differ in width.
         """
         strips: list[_Strip] = []
         width = 0
         for band in bands:
             if band.ndim != 2 or band.shape[1] == 0:
                 raise ValueError(f"a band of rows has shape (rows, width), not {band.shape}")
+            if band.dtype.kind != "f":
+                raise ValueError(f"pixels are floating-point numbers in [0, 1], not {band.dtype}")
             if not strips:
                 width = band.shape[1]
                 strips = [self._strip(left, width) for left in range(0, width, _STRIP)]
@@ -222,7 +232,11 @@ def _drcn(network: _native.Network, packed: Packed) -> None:
     shares = np.zeros(options["recursions"])
     shares[-1] = 1
     if options["ensemble"]:
-        shares = state["mixture"] / state["mixture"].sum()
+        total = state["mixture"].sum()
+        if total == 0:
+            raise ValueError("the shares of its predictions add up to 0")
+        # Recursions after the last that counts have no reader.
+        shares = np.trim_zeros(state["mixture"] / total, "b")
     step = network.embed(*_layer(state, "embedding.0"))
     step = network.convolve(step, network.pack(*_layer(state, "embedding.1")))
     for share in shares:
