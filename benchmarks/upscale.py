@@ -1,6 +1,7 @@
 """A whole `bigsharp upscale`, by engine and tile size: seconds and peak memory of the process.
 
-The cases take turns, three times, and medians are printed.
+The cases take turns, three times, and medians are printed. ncnn, where it is installed, does the
+same by `with_ncnn.py`. The native engine takes rows, and no tiles.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +21,20 @@ from PIL import Image
 #: Of the small picture; the result at ×2 has a megapixel, and four in the second case.
 SIDES = (512, 1024)
 CASES = [("native", 512), ("onnx", 256), ("onnx", 512), ("onnx", 1024), ("torch", 512)]
+if find_spec("ncnn"):
+    CASES.append(("ncnn", 512))
 ROUNDS = 3
 
 
 def run(image: Path, engine: str, tile: int) -> tuple[float, float]:
     """Seconds and peak resident megabytes of one command."""
-    words = ["upscale", str(image), "-o", str(image.with_suffix(".out.png")), "--scale", "2", "-q"]
+    output = image.with_suffix(".out.png")
+    words = ["-m", "bigsharp", "upscale", image, "-o", output, "--scale", "2", "-q"]
+    words += ["--engine", engine, "--tile", str(tile)]
+    if engine == "ncnn":
+        words = [Path(__file__).with_name("with_ncnn.py"), image, output]
     began = time.perf_counter()
-    child = subprocess.Popen(
-        [sys.executable, "-m", "bigsharp", *words, "--engine", engine, "--tile", str(tile)]
-    )
+    child = subprocess.Popen([sys.executable, *words])
     _, status, usage = wait(child.pid)
     assert status == 0
     return time.perf_counter() - began, usage.ru_maxrss / 1024

@@ -1,4 +1,4 @@
-// Aligned floats, all zero at first.
+// Aligned floats.
 #pragma once
 
 #include <algorithm>
@@ -25,6 +25,7 @@ struct FreeAligned {
     }
 };
 
+// All zero at first.
 class Floats {
 public:
     Floats() = default;

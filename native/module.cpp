@@ -75,15 +75,18 @@ public:
     }
 
     Image finish() {
-        return run([&](std::vector<float>& out) { stream_.finish(out, interrupted); });
+        return run([&](std::vector<float>& out) {
+            stream_.finish(out, interrupted);
+            over_ = true;
+        });
     }
 
 private:
     static const Network& checked(const Network& network, long width, int threads) {
         if (network.delay == 0)
             throw nb::value_error("the network gives no image yet");
-        if (width < 1 || threads < 1)
-            throw nb::value_error("a stream has a width and threads of at least 1");
+        if (width < 1 || width > kWidest || threads < 1)
+            throw nb::value_error("a stream has 1 to 16777216 columns, and threads of at least 1");
         return network;
     }
 
@@ -104,6 +107,8 @@ private:
         }
         return take(std::move(out), stream_.width());
     }
+
+    static constexpr long kWidest = 1L << 24;
 
     Stream stream_;
     std::mutex mutex_;
@@ -195,6 +200,7 @@ NB_MODULE(_native, module) {
              },
              "instructions"_a = "")
         .def_prop_ro("instructions", [](const Network& n) { return n.kernels.name; })
+        .def_prop_ro("bytes_per_column", &bytes_per_column)
         .def("pack",
              [](Network& n, const Filters& weight, const Values& bias) {
                  const std::size_t channels = weight.shape(0);

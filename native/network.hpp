@@ -23,7 +23,7 @@ struct Step {
 class Network {
 public:
     explicit Network(const Kernels& kernels) : kernels(kernels) {}
-    Network(const Network&) = delete;  // steps point into it
+    Network(const Network&) = delete;  // streams point into it
 
     // Weights are in PyTorch's order, [output][input][3][3]. Channels are filled up with zeros to
     // a whole number of vectors. Each returns an index, of weights or of a step.
@@ -34,7 +34,7 @@ public:
                      bool skip);
 
     const Kernels& kernels;
-    std::vector<Step> steps;
+    std::deque<Step> steps;  // whose addresses stay, whatever is added
     int channels = 0;  // between the steps, filled up
 
     // Of the image, in rows, before the first row of the output is finished; 0 while there is none.
@@ -46,7 +46,7 @@ private:
     void require(int input, int channels);
 
     std::vector<Floats> kept_;
-    std::deque<Weights> weights_;    // whose addresses stay
+    std::deque<Weights> weights_;
     std::deque<EdgeWeights> edges_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <limits>
 #include <vector>
 
@@ -41,7 +42,7 @@ int batch_size(int channels, int tiles) {
 
 // Rows of features in use at once: two of each output stay from pass to pass, and those of a pass
 // come in until the last step that reads them is done.
-int rows_in_use(const std::vector<Step>& steps, const std::vector<int>& last_reader, int pass) {
+int rows_in_use(const std::deque<Step>& steps, const std::vector<int>& last_reader, int pass) {
     int held = 0, most = 0;
     for (int i = 0; i < static_cast<int>(steps.size()); ++i) {
         if (steps[i].kind != Step::kReconstruct) held += pass + 2;
@@ -52,7 +53,7 @@ int rows_in_use(const std::vector<Step>& steps, const std::vector<int>& last_rea
     return most;
 }
 
-std::vector<int> last_readers(const std::vector<Step>& steps) {
+std::vector<int> last_readers(const std::deque<Step>& steps) {
     std::vector<int> last(steps.size(), -1);
     for (int i = 0; i < static_cast<int>(steps.size()); ++i)
         if (steps[i].input >= 0) last[steps[i].input] = i;
@@ -61,14 +62,21 @@ std::vector<int> last_readers(const std::vector<Step>& steps) {
 
 }  // namespace
 
+std::size_t bytes_per_column(const Network& network) {
+    const std::size_t features = 2 + rows_in_use(network.steps, last_readers(network.steps), kTile);
+    const std::size_t pixels = 2 * (network.delay + 2 * kTile);
+    return (features * network.channels + pixels) * sizeof(float);
+}
+
 Stream::Stream(const Network& network, long width, int threads)
     : network_(network),
+      delay_(network.delay),
       width_(width),
       tiles_(static_cast<int>((width + kTile - 1) / kTile)),
       threads_(std::clamp(threads, 1, tiles_)),
       pass_(bands_in_pass(tiles_, threads_) * kTile),
       batch_(batch_size(network.channels, (tiles_ + threads_ - 1) / threads_ * pass_ / kTile)),
-      ring_(network.delay + 2 * pass_),
+      ring_(delay_ + 2 * pass_),
       image_stride_(width + 2),
       row_(static_cast<std::size_t>(tiles_ * kTile + 2) * network.channels),
       image_(static_cast<std::size_t>(ring_) * image_stride_),
@@ -103,7 +111,7 @@ void Stream::push(const float* rows, long count, std::vector<float>& out, const 
 
 void Stream::finish(std::vector<float>& out, const Stop& stop) {
     height_ = fed_;
-    if (height_ > 0) run((height_ + network_.delay + pass_ - 1) / pass_, out, stop);
+    if (height_ > 0) run((height_ + delay_ + pass_ - 1) / pass_, out, stop);
 }
 
 // Take the given rows into the image, as far as the present pass reaches.
@@ -184,7 +192,7 @@ void Stream::work(const Task& task, int thread) {
 
 // Hand over the rows that the present pass has finished.
 void Stream::emit(std::vector<float>& out) {
-    const long top = passes_ * pass_ - network_.delay;
+    const long top = passes_ * pass_ - delay_;
     for (long row = top; row < top + pass_; ++row)
         if (inside(row)) {
             float* from = output_row(row);

@@ -16,6 +16,9 @@
 
 namespace bigsharp {
 
+// What a stream keeps for every column of a wide picture.
+std::size_t bytes_per_column(const Network& network);
+
 class Stream {
 public:
     // Asked now and then, in the calling thread, whether to stop.
@@ -54,6 +57,7 @@ private:
     bool inside(long row) const { return row >= 0 && row < height_; }
 
     const Network& network_;
+    const long delay_;
     const long width_;
     const int tiles_, threads_;
     const int pass_;            // rows

@@ -103,6 +103,16 @@ def test_pytorch_computes_what_is_not_training_or_does_not_fit(
     convolve_relu(copy.deepcopy(layer).eval(), x)
     convolve_relu(copy.deepcopy(layer).double(), x.double())
     convolve_relu(nn.Conv2d(LANES, 2 * LANES, 3, padding=1), x)
+    for other in (
+        {"kernel_size": 5, "padding": 2},
+        {"padding": 0},
+        {"padding": 1, "padding_mode": "reflect"},
+        {"padding": 1, "stride": 2},
+        {"padding": 2, "dilation": 2},
+        {"padding": 1, "groups": 2},
+        {"padding": 1, "bias": False},
+    ):
+        convolve_relu(nn.Conv2d(LANES, LANES, **{"kernel_size": 3} | other), x)
     with torch.autocast("cpu", torch.bfloat16):
         convolve_relu(layer, x)
     monkeypatch.setattr(native, "_native", None)

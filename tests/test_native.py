@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from bigsharp import engines, models, weightfile, weights
 from bigsharp.benchmark.run import benchmark
@@ -68,19 +69,32 @@ def released() -> Packed:
 @pytest.mark.parametrize("instructions", INSTRUCTIONS)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 8), st.integers(0, 99))
 @settings(max_examples=12, deadline=None)
-def test_trained_weights_against_float64(
-    released: Packed, instructions: str, height: int, width: int, threads: int, seed: int
+def test_trained_vdsr_against_float64(
+    instructions: str, height: int, width: int, threads: int, seed: int
 ) -> None:
-    ilr = picture(seed, height, width)
-    network = models.load(weights.path("vdsr", weightfile.SUFFIX))
-    engine = NativeEngine(released, threads, instructions)
+    compare_with_float64("vdsr", instructions, threads, picture(seed, height, width))
+
+
+@pytest.mark.parametrize("instructions", INSTRUCTIONS)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 8), st.integers(0, 99))
+@settings(max_examples=4, deadline=None)
+def test_trained_drcn_against_float64(
+    instructions: str, height: int, width: int, threads: int, seed: int
+) -> None:
+    compare_with_float64("drcn-64", instructions, threads, picture(seed, height, width))
+
+
+def compare_with_float64(model: str, instructions: str, threads: int, ilr: np.ndarray) -> None:
+    path = weights.path(model, weightfile.SUFFIX)
+    network = models.load(path)
+    engine = NativeEngine(weightfile.read(path), threads, instructions)
     assert engine.instructions == instructions
     assert np.abs(engine.restore(ilr) - exactly(network, ilr)).max() < 1e-5
 
 
 @pytest.mark.parametrize("instructions", INSTRUCTIONS)
 @given(
-    st.integers(2, 9), st.integers(1, 70), st.booleans(), st.integers(1, 40), st.integers(1, 40),
+    st.integers(2, 30), st.integers(1, 70), st.booleans(), st.integers(1, 40), st.integers(1, 40),
     st.integers(0, 99),
 )  # fmt: skip
 @settings(max_examples=40, deadline=None)
@@ -124,13 +138,15 @@ def test_drcn_of_256_filters(instructions: str) -> None:
     assert np.abs(engine.restore(ilr) - expected).max() < 2e-5
 
 
+@pytest.mark.parametrize("model", ["vdsr", "drcn-64"])
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(2, 8))
 @settings(max_examples=20, deadline=None)
 def test_any_number_of_threads_gives_the_same_bits(
-    released: Packed, height: int, width: int, threads: int
+    model: str, height: int, width: int, threads: int
 ) -> None:
     ilr = picture(height, height, width)
-    one, several = (NativeEngine(released, count).restore(ilr) for count in (1, threads))
+    network = weightfile.read(weights.path(model, weightfile.SUFFIX))
+    one, several = (NativeEngine(network, count).restore(ilr) for count in (1, threads))
     assert np.array_equal(one, several)
 
 
@@ -169,9 +185,28 @@ def test_strips_of_a_wide_picture_do_not_change_a_bit(
     engine = open_engine(checkpoint, "native")
     ilr = picture(0, 13, 301)
     whole = engine.restore(ilr)
-    for strip in (4, 32, 300):
-        monkeypatch.setattr(native, "_STRIP", strip)
+    for more in (0, 5, 40):
+        monkeypatch.setattr(engine, "widest", 16 * engine.halo + more)
+        assert engine.widest < 301
         assert np.array_equal(engine.restore(ilr), whole)
+    with pytest.raises(ValueError, match=f"{engine.widest} columns at most, not 301"):
+        list(engine.rows([ilr]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how to bound a process's memory differs")
+def test_memory_is_bounded_however_wide_the_picture(command: Run, tmp_path: Path) -> None:
+    import resource
+
+    def modest() -> None:
+        """Allow 3 GB of addresses: all columns at once would need 4."""
+        resource.setrlimit(resource.RLIMIT_AS, (3 << 30, resource.RLIM_INFINITY))
+
+    small = (np.arange(160_000) % 251).astype(np.uint8)[None]
+    Image.fromarray(small).save(tmp_path / "wide.png")
+    found = command("upscale", tmp_path / "wide.png", "--scale", 2, preexec_fn=modest)
+    assert found.returncode == 0, found.stderr
+    with Image.open(tmp_path / "wide-x2.png") as image:
+        assert image.size == (320_000, 2)
 
 
 def test_a_picture_a_million_pixels_wide(checkpoint: Path) -> None:
@@ -182,9 +217,18 @@ def test_a_picture_a_million_pixels_wide(checkpoint: Path) -> None:
     assert np.array_equal(restored[:, 500_000:500_500], restored[:, 600_000:600_500])
 
 
-def test_scores_are_the_reference_engine_s(image_sets: Path) -> None:
+@pytest.mark.parametrize(
+    ("data", "model"),
+    [
+        ("Set5", "vdsr"),
+        pytest.param("Set14", "vdsr", marks=pytest.mark.slow),
+        pytest.param("Set5", "drcn-64", marks=pytest.mark.slow),
+        pytest.param("Set14", "drcn-64", marks=pytest.mark.slow),
+    ],
+)
+def test_scores_are_the_reference_engine_s(image_sets: Path, data: str, model: str) -> None:
     ours, theirs = (
-        benchmark(["Set5"], [2, 3, 4], ["vdsr"], engine=engine, root=image_sets)
+        benchmark([data], [2, 3, 4], [model], engine=engine, root=image_sets)
         for engine in ("native", "onnx")
     )
     for one, other in zip(ours, theirs, strict=True):
@@ -319,11 +363,27 @@ def test_weights_of_the_wrong_shape() -> None:
     with pytest.raises(ValueError, match="no image"):
         native._native.Stream(network, 10, 1)
     network.reconstruct(0, np.zeros((1, 64, 3, 3), np.float32), np.zeros(1, np.float32), 1, False)
-    for width, threads in ((0, 1), (-1, 1), (10, 0)):
+    for width, threads in ((0, 1), (-1, 1), (2**62, 1), (10, 0)):
         with pytest.raises(ValueError, match="at least 1"):
             native._native.Stream(network, width, threads)
     with pytest.raises(ValueError, match="width of the stream"):
         native._native.Stream(network, 10, 1).push(np.zeros((3, 11), np.float32))
+
+
+def test_a_stream_is_of_the_network_that_it_was_opened_on() -> None:
+    network = native._native.Network()
+    weight, bias = np.ones((1, 8, 3, 3), np.float32), np.ones(1, np.float32)
+    network.embed(weight.reshape(8, 1, 3, 3), np.zeros(8, np.float32))
+    network.reconstruct(0, weight, bias, 1, False)
+    rows = picture(0, 9, 20)
+    before = native._native.Stream(network, 20, 2)
+    alone = np.concatenate([before.push(rows), before.finish()])
+    with pytest.raises(RuntimeError, match="at its end"):
+        before.push(rows)
+    stream = native._native.Stream(network, 20, 2)
+    for _ in range(100):
+        network.reconstruct(0, weight, bias, 1, False)
+    assert np.array_equal(np.concatenate([stream.push(rows), stream.finish()]), alone)
 
 
 def test_networks_that_it_does_not_run(tmp_path: Path) -> None:
@@ -358,6 +418,7 @@ def test_others_run_meanwhile_and_ctrl_c_stops_it_within_a_second(released: Pack
     engine = NativeEngine(released, 2)
     ilr = picture(0, 4000, 4000)
     stopped_at = 0.0
+    began = time.monotonic()
 
     def interrupt() -> None:
         nonlocal stopped_at
@@ -368,6 +429,7 @@ def test_others_run_meanwhile_and_ctrl_c_stops_it_within_a_second(released: Pack
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         engine.restore(ilr)
+    assert stopped_at - began < 2  # the other thread was not kept waiting
     assert time.monotonic() - stopped_at < 1
 
 

@@ -125,7 +125,8 @@ def upscale_picture(
         From `choose_target`.
     engine : Engine or Family
     tile : int
-        Side of a tile in result pixels, for an engine that does not take rows.
+        Side of a tile in result pixels, for an engine that does not take rows, or a picture too
+        wide for it.
     progress : callable
         Called with the pixels done and their number, first with 0.
 
@@ -173,7 +174,7 @@ def _resample(
     shape = (target.height, target.width)
     pixels = np.empty(shape + picture.pixels.shape[2:], dtype)
     alpha = None if picture.alpha is None else np.empty(shape, dtype)
-    if isinstance(engine, RowEngine):
+    if isinstance(engine, RowEngine) and target.width <= engine.widest:
         parts = _restore_rows(picture.pixels, maps, engine)
     else:
         parts = _restore_tiles(picture.pixels, maps, engine, tile)

@@ -59,7 +59,15 @@ class Engine(Protocol):
 
 @runtime_checkable
 class RowEngine(Engine, Protocol):
-    """An engine that restores a picture as a stream of rows, and so needs no tiles."""
+    """An engine that restores a picture as a stream of rows, and so needs no tiles.
+
+    Attributes
+    ----------
+    widest : int
+        Columns of a picture that it can take by rows.
+    """
+
+    widest: int
 
     def rows(self, bands: Iterable[Array]) -> Iterator[Array]:
         """Restore bands of rows, from the top; bands of other heights come, some rows late."""
@@ -154,7 +162,9 @@ def _open_network(model: str, engine: str, threads: int) -> Engine:
     if engine == "torch" or (engine == "auto" and has_cuda()):
         return _open_torch(model, threads)
     packed = read_packed(model)
-    if (engine if engine == "native" else _choose(packed.architecture, "torch")) == "torch":
+    if engine == "auto":
+        engine = _choose(packed.architecture, "torch")
+    if engine == "torch":
         return _open_torch(model, threads)
     return native.NativeEngine(packed, threads)
 
@@ -172,7 +182,7 @@ def _choose(architecture: str, otherwise: str) -> str:
     if architecture not in native.ARCHITECTURES:
         return otherwise
     if native.instructions() is None:
-        _tell_once("the native engine cannot run here, another and slower one takes its place")
+        _tell_once(f"{native.why_not()}; another and slower engine takes its place")
         return otherwise
     return "native"
 

@@ -12,10 +12,14 @@ from bigsharp.arrays import Array
 from bigsharp.errors import BigsharpError
 from bigsharp.weightfile import Packed
 
+_missing = "this bigsharp was built without its native engine"
 try:
-    from bigsharp.engines import _native
-except ImportError:
-    _native = None  # type: ignore[assignment]  # built without a compiler, or run from the source tree
+    import bigsharp.engines._native as _native
+except ModuleNotFoundError:
+    _native = None  # type: ignore[assignment]
+except ImportError as error:
+    _native = None  # type: ignore[assignment]
+    _missing = f"the native engine cannot be loaded ({error})"
 
 #: Networks that are stacks of 3 × 3 convolutions.
 ARCHITECTURES = ("vdsr", "drcn")
@@ -23,15 +27,19 @@ ARCHITECTURES = ("vdsr", "drcn")
 #: Rows that are handed over at once, so that threads are started seldom.
 _ROWS = 256
 
-#: A wider picture is restored in strips, so that memory is bounded whatever the width. They begin
-#: at multiples of 4, where the picture's own tiles do, so that not a bit of the result changes.
-_STRIP = 8192
+#: Of what a picture's rows may take while they go through the layers.
+_MEMORY = 1 << 30
 
 
 @cache
 def instructions() -> str | None:
     """The instruction set that the engine would run on; None where it cannot run."""
     return _native.instructions() if _native is not None else None
+
+
+def why_not() -> str:
+    """Why the engine cannot run, where it cannot."""
+    return _missing if _native is None else "this machine has no instruction set for our engine"
 
 
 def can_train(channels: int) -> bool:
@@ -99,6 +107,11 @@ class NativeEngine:
         The network is of another kind, its weights are damaged, or the machine has no such
         instructions.
 
+    Attributes
+    ----------
+    widest : int
+        Columns that `rows` takes: those whose rows need a gigabyte in all layers together.
+
     References
     ----------
     A. Lavin, S. Gray, "Fast algorithms for convolutional neural networks", CVPR 2016.
@@ -108,7 +121,7 @@ class NativeEngine:
 
     def __init__(self, packed: Packed, threads: int = 0, instructions: str = "") -> None:
         if _native is None:
-            raise BigsharpError("this bigsharp was built without its native engine (use onnx)")
+            raise BigsharpError(f"{why_not()}; use --engine onnx")
         if packed.architecture not in ARCHITECTURES:
             raise BigsharpError(
                 f"the native engine runs {' and '.join(ARCHITECTURES)}, not {packed.architecture}"
@@ -127,22 +140,27 @@ class NativeEngine:
         self.threads = threads or _cores()
         self.scales: Sequence[float] = packed.scales
         self.halo = _halo(packed)
+        self.widest = max(_MEMORY // self._network.bytes_per_column, 16 * self.halo)
         self.parameters: int | None = sum(values.size for values in packed.state.values())
 
     def restore(self, ilr: Array) -> Array:
         """Restore ILR luma: float32, (H, W), in [0, 1], to the same; the output is not clipped."""
         if 0 in ilr.shape:
             raise ValueError(f"a picture of shape {ilr.shape} has no pixels")
+        if ilr.ndim == 2 and ilr.shape[1] > self.widest:
+            return self._restore_in_strips(ilr)
         bands = (ilr[top : top + _ROWS] for top in range(0, ilr.shape[0], _ROWS))
         return np.concatenate(list(self.rows(bands)))
 
     def rows(self, bands: Iterable[Array]) -> Iterator[Array]:
         """Restore a picture that comes as bands of rows.
 
+        Memory grows with the width of the picture, and not with its height.
+
         Parameters
         ----------
         bands : iterable of ndarray, shape (rows, W), float32
-            From the top; of any number of rows each.
+            From the top; of any number of rows each, and `widest` columns at most.
 
         Yields
         ------
@@ -152,65 +170,46 @@ class NativeEngine:
         Raises
         ------
         ValueError
-            A pixel is NaN or infinite or no floating-point number, or the bands differ in width.
+            A pixel is NaN or infinite or no floating-point number, or the bands differ in width,
+            or are wider than `widest`.
         """
-        strips: list[_Strip] = []
+        stream: _native.Stream | None = None
         width = 0
         for band in bands:
             if band.ndim != 2 or band.shape[1] == 0:
                 raise ValueError(f"a band of rows has shape (rows, width), not {band.shape}")
             if band.dtype.kind != "f":
                 raise ValueError(f"pixels are floating-point numbers in [0, 1], not {band.dtype}")
-            if not strips:
+            if stream is None:
                 width = band.shape[1]
-                strips = [self._strip(left, width) for left in range(0, width, _STRIP)]
+                if width > self.widest:
+                    raise ValueError(f"rows have {self.widest} columns at most, not {width}")
+                stream = _native.Stream(self._network, width, self.threads)
             if band.shape[1] != width:
                 raise ValueError(f"a band is {band.shape[1]} wide, those before {width}")
-            for strip in strips:
-                strip.push(band)
-            yield _join(strips)
-        if strips:
-            for strip in strips:
-                strip.finish()
-            yield _join(strips)
+            yield _run(stream.push, np.ascontiguousarray(band, np.float32))
+        if stream is not None:
+            yield _run(stream.finish)
 
-    def _strip(self, left: int, width: int) -> _Strip:
-        # An output's rounding depends on its whole tile: 4 pixels, not 1, a convolution.
-        margin = 4 * self.halo
-        seen = slice(max(0, left - margin), min(width, left + _STRIP + margin))
-        kept = slice(left - seen.start, min(width, left + _STRIP) - seen.start)
-        stream = _native.Stream(self._network, seen.stop - seen.start, self.threads)
-        return _Strip(stream, seen, kept)
-
-
-class _Strip:
-    """Some columns of a picture, and those beside them that the network sees."""
-
-    def __init__(self, stream: _native.Stream, seen: slice, kept: slice) -> None:
-        self._stream, self._seen, self._kept = stream, seen, kept
-        self.ready: Array = np.empty((0, kept.stop - kept.start), np.float32)
-
-    def push(self, band: Array) -> None:
-        self._add(self._stream.push, np.ascontiguousarray(band[:, self._seen], np.float32))
-
-    def finish(self) -> None:
-        self._add(self._stream.finish)
-
-    def _add(self, work: Callable[..., Array], *band: Array) -> None:
-        try:
-            rows = work(*band)
-        except OSError as error:
-            raise BigsharpError(f"the native engine cannot start its threads ({error})") from None
-        self.ready = np.concatenate([self.ready, rows[:, self._kept]])
+    def _restore_in_strips(self, ilr: Array) -> Array:
+        """Columns by columns, so that memory is bounded; not a bit of the result changes."""
+        width = ilr.shape[1]
+        # The picture's own tiles begin at multiples of 4; an output's rounding depends on its whole
+        # tile, so that a convolution sees 4 pixels more, not 1.
+        side, margin = self.widest // 8 * 4, 4 * self.halo
+        restored = []
+        for left in range(0, width, side):
+            seen = max(0, left - margin)
+            strip = self.restore(ilr[:, seen : min(width, left + side + margin)])
+            restored.append(strip[:, left - seen :][:, :side])
+        return np.hstack(restored)
 
 
-def _join(strips: Sequence[_Strip]) -> Array:
-    """The rows that all strips have ready: a narrow one takes more rows in a pass."""
-    count = min(len(strip.ready) for strip in strips)
-    rows = np.hstack([strip.ready[:count] for strip in strips])
-    for strip in strips:
-        strip.ready = strip.ready[count:]
-    return rows
+def _run(work: Callable[..., Array], *band: Array) -> Array:
+    try:
+        return work(*band)
+    except OSError as error:
+        raise BigsharpError(f"the native engine cannot start its threads ({error})") from None
 
 
 def _vdsr(network: _native.Network, packed: Packed) -> None:

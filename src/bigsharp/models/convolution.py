@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from bigsharp.arrays import Array
@@ -35,6 +36,12 @@ def _is_for_native(layer: nn.Module, x: Tensor) -> bool:
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
         and layer.in_channels == layer.out_channels
+        and layer.kernel_size == (3, 3)
+        and layer.padding == (1, 1)
+        and layer.padding_mode == "zeros"
+        and layer.stride == layer.dilation == (1, 1)
+        and layer.groups == 1
+        and layer.bias is not None
         and native.can_train(layer.in_channels)
     )
 
@@ -52,6 +59,7 @@ class _ConvolveRelu(torch.autograd.Function):
         return torch.from_numpy(y).permute(0, 3, 1, 2)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         x, weight = ctx.saved_tensors
         gradient, threads = _pixels(gradients[0]), torch.get_num_threads()
