@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from PIL import Image
 
 import bigsharp
-from bigsharp import cli, models
+from bigsharp import cli, models, weightfile
+from bigsharp.models.network import Network
 
 
 class Outcome:
@@ -329,6 +331,26 @@ validation_crop = 36
     return path
 
 
+@pytest.mark.parametrize("engine", ["native", "torch"])
+def test_damaged_weights_are_one_line(
+    call, photo: Path, tmp_path: Path, network: Network, engine: str
+) -> None:
+    whole = models.as_packed(models.pack("vdsr", network))
+    name = "layers.1.weight"
+    nan = whole.state | {name: np.full_like(whole.state[name], np.nan)}
+    missing = {other: values for other, values in whole.state.items() if other != name}
+    for state, words in (
+        (nan, ("damaged",)),
+        (missing, (f"{tmp_path}/damaged.safetensors: the weights",)),
+    ):
+        model = tmp_path / "damaged.safetensors"
+        model.write_bytes(weightfile.to_bytes(replace(whole, state=state)))
+        output = tmp_path / "out.png"
+        done = call("upscale", photo, "-o", output, "--model", model, "--engine", engine)
+        assert_one_line(done, *words)
+        assert not output.exists()
+
+
 def test_train_and_use_the_checkpoint(call, recipe: Path, tmp_path: Path, photo: Path) -> None:
     run = tmp_path / "run"
     done = call("train", recipe, "-o", run, "--steps", 40, "--device", "cpu")
@@ -347,7 +369,9 @@ def test_anybody_s_pictures_and_any_scale(
     mine = shutil.copytree(gallery, tmp_path / "mine")
     (mine / "broken.jpg").write_bytes(b"not a picture")
     Image.new("L", (9, 9)).save(mine / "tiny.png")
-    done = call("train", recipe, "--data", mine, "--scale", 2.5, "--steps", 4, "--lr", 1e-4)
+    done = call(
+        "train", recipe, "--data", mine, "--scale", 2.5, "--steps", 4, "--lr", 1e-4, "--seed", 3
+    )
     best = Path("runs/tiny-x2.5/best.pt")
     assert (done.status, done.out) == (0, f"{best}\n")
     assert "bigsharp: skipped mine/broken.jpg" in done.err.replace(f"{tmp_path}/", "")
@@ -357,6 +381,7 @@ def test_anybody_s_pictures_and_any_scale(
     content = models.read_checkpoint(best)
     assert (content["scales"], content["recipe"]["data"]) == ([2.5], (str(mine),))
     assert content["recipe"]["lr_adam"] == pytest.approx(5e-5)
+    assert content["recipe"]["seed"] == 3
 
     tuned = call("train", recipe, "--data", mine, "--from", best, "-o", "tuned", "--steps", 4)
     assert tuned.status == 0

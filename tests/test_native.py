@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -333,14 +334,15 @@ def test_predictions_without_a_share() -> None:
 
 
 def test_damaged_weights() -> None:
-    for name, damage in (
-        ("layers.1.weight", lambda values: values[:, :4]),
-        ("layers.1.weight", lambda values: values * np.nan),
+    whole = packed("vdsr", draw("vdsr", depth=4, features=8))
+    name = "layers.1.weight"
+    for damage, words in (
+        (lambda values: values[:, :4], "the weights are no vdsr's"),
+        (lambda values: values * np.nan, "NaN or infinite"),
     ):
-        whole = packed("vdsr", draw("vdsr", depth=4, features=8))
-        whole.state[name] = damage(whole.state[name])
-        with pytest.raises(BigsharpError, match="the weights"):
-            NativeEngine(whole)
+        broken = replace(whole, state=whole.state | {name: damage(whole.state[name])})
+        with pytest.raises(BigsharpError, match=words):
+            NativeEngine(broken)
     del whole.state[name]
     with pytest.raises(BigsharpError, match=r"layers\.1\.weight"):
         NativeEngine(whole)

@@ -43,7 +43,7 @@ def main() -> None:
     options = parser.parse_args()
 
     content = models.read_checkpoint(options.checkpoint)
-    network = models.unpack(content)
+    network = models.unpack(content, options.checkpoint)
     scales = content["scales"]
     files = {
         SUFFIX: to_safetensors(network, content["architecture"], scales),

@@ -335,6 +335,10 @@ def train(
     lr: Annotated[
         float | None, typer.Option(help="Highest learning rate, instead of the recipe's.")
     ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Of all that is drawn by chance, instead of the recipe's."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     compiled: Annotated[
         bool, typer.Option("--compile", help="Run the network through torch.compile.")
@@ -356,7 +360,7 @@ def train(
     if start and resume:
         raise BigsharpError("--from begins a new run and --resume goes on with one; give either")
     settings = load_recipe(recipe)
-    given: dict[str, Any] = {"data": data and tuple(_words(data)), "steps": steps}
+    given: dict[str, Any] = {"data": data and tuple(_words(data)), "steps": steps, "seed": seed}
     if scale:
         given |= {"scales": tuple(_numbers(scale, "--scale")), "scale_range": ()}
     if lr is not None:

@@ -135,6 +135,11 @@ def upscale_picture(
     Picture
         The same kind of pixels, colour profile and EXIF block. Where the size does not change, the
         picture itself: there is nothing to restore.
+
+    Raises
+    ------
+    BigsharpError
+        The network gives NaN.
     """
     if (target.height, target.width) == picture.size:
         return picture
@@ -181,6 +186,8 @@ def _resample(
     done = 0
     progress(done, target.height * target.width)
     for window, restored in parts:
+        if not np.isfinite(restored).all():
+            raise BigsharpError("the network gives no numbers (NaN): its weights are damaged")
         pixels[window] = from_unit(restored, dtype)
         if picture.alpha is not None and alpha is not None:
             alpha[window] = from_unit(_interpolate(picture.alpha, maps, window), dtype)

@@ -166,7 +166,10 @@ def _open_network(model: str, engine: str, threads: int) -> Engine:
         engine = _choose(packed.architecture, "torch")
     if engine == "torch":
         return _open_torch(model, threads)
-    return native.NativeEngine(packed, threads)
+    try:
+        return native.NativeEngine(packed, threads)
+    except BigsharpError as error:
+        raise BigsharpError(f"{model}: {error}") from None
 
 
 def _open_torch(path: str, threads: int) -> Engine:

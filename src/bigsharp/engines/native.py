@@ -130,8 +130,9 @@ class NativeEngine:
             self._network = _native.Network(instructions)
         except RuntimeError as error:
             raise BigsharpError(f"the native engine cannot run here: {error}") from None
+        # Our ReLU makes 0 of NaN, and would hide such weights.
         if not all(np.isfinite(values).all() for values in packed.state.values()):
-            raise BigsharpError("the weights hold numbers that are NaN or infinite")
+            raise BigsharpError("its weights are damaged: some are NaN or infinite")
         try:
             _BUILDERS[packed.architecture](self._network, packed)
         except (KeyError, IndexError, TypeError, ValueError) as error:

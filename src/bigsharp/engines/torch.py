@@ -38,7 +38,7 @@ class TorchEngine:
         self.device = torch.device(device)
         content = models.read_checkpoint(path)
         self.scales: Sequence[float] = content["scales"]
-        self.network = models.unpack(content).to(
+        self.network = models.unpack(content, path).to(
             self.device,
             memory_format=torch.channels_last,  # type: ignore[call-overload]
         )

@@ -60,15 +60,15 @@ def pack(architecture: str, network: Network, scales: Sequence[float] = ()) -> d
     }
 
 
-def unpack(packed: dict[str, Any]) -> Network:
+def unpack(packed: dict[str, Any], name: str | Path) -> Network:
     """Build the network that `pack` described, with its weights, in evaluation mode."""
     network = build(packed["architecture"], **packed["options"])
-    copy_weights(packed, network)
+    copy_weights(packed, network, name)
     return network.eval()
 
 
-def copy_weights(packed: dict[str, Any], network: Network, name: str = "the checkpoint") -> None:
-    """Load the weights that `pack` took into a network built already.
+def copy_weights(packed: dict[str, Any], network: Network, name: str | Path) -> None:
+    """Load the weights that `pack` took, from what is called `name`, into a network built already.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def load(path: str | Path) -> Network:
     BigsharpError
         The file is missing, or is no such checkpoint.
     """
-    return unpack(read_checkpoint(path))
+    return unpack(read_checkpoint(path), path)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

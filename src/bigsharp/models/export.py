@@ -89,7 +89,7 @@ def export(checkpoint: str | Path, output: str | Path) -> None:
             f"{output}: the name of an exported network ends in .onnx or {weightfile.SUFFIX}"
         )
     content = models.read_checkpoint(checkpoint)
-    network = models.unpack(content)
+    network = models.unpack(content, checkpoint)
     if suffix == ".onnx":
         write_bytes(output, to_onnx(network, content["scales"]))
     else:
