@@ -67,8 +67,12 @@ def test_training_beats_bicubic_on_images_it_never_saw(recipe: Recipe, tmp_path:
 
 
 def shipped_trainer(name: str, photos: Path, folder: Path) -> Trainer:
-    """All as shipped, but for the pictures and how many."""
-    small = {"holdout": 1, "patch": 16, "batch": 1, "steps": 2, "validation_crop": 24}
+    """All as shipped, but for the pictures and how many.
+
+    Started at the identity, all recursions of a DRCN give the same in float32 for two steps, and
+    the weights of their mixture do not move; hence more.
+    """
+    small = {"holdout": 1, "patch": 16, "batch": 1, "steps": 4, "validation_crop": 24}
     return Trainer(replace(load_recipe(name), data=(str(photos),), **small), folder)
 
 
@@ -83,7 +87,7 @@ def test_every_shipped_recipe_trains(name: str, photos: Path, tmp_path: Path) ->
 
 def test_the_basic_drcn_does_not_converge(photos: Path, tmp_path: Path) -> None:
     """As the slides say of it, and why its recipe is kept."""
-    with pytest.raises(BigsharpError, match="training diverged before step 2"):
+    with pytest.raises(BigsharpError, match="training diverged before step 4"):
         shipped_trainer("drcn-basic", photos, tmp_path).train()
 
 
