@@ -1,6 +1,7 @@
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bigsharp import models
@@ -10,7 +11,7 @@ from bigsharp.training.recipe import Recipe, from_dict, load_recipe, shipped
 #: What the issue of a paper or a release names.
 NAMES = {
     "drcn", "drcn-64", "drcn-basic", "drcn-paper", "srcnn-915", "srcnn-955",
-    "srcnn-955-tune", "vdsr", "vdsr-gpu", "vdsr-paper", "vdsr-tune",
+    "srcnn-955-tune", "vdsr", "vdsr-gpu", "vdsr-paper", "vdsr-trunk", "vdsr-tune",
 }  # fmt: skip
 
 
@@ -50,6 +51,14 @@ def test_a_range_of_scales_is_drawn_from_finely_and_evenly() -> None:
     assert Recipe("a", "vdsr").drawn_scales == (2, 3, 4)
 
 
+def test_a_range_may_favour_the_exact_scales() -> None:
+    recipe = Recipe("a", "vdsr", scale_range=(1.5, 4.5), exact=0.6)
+    scales = np.array(recipe.drawn_scales)
+    assert np.isin(scales, recipe.scales).mean() == pytest.approx(0.6, abs=0.02)
+    assert len(set(scales.round(6))) == 61
+    assert recipe.trained_scales == (1.5, 4.5)
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -57,6 +66,7 @@ def test_a_range_of_scales_is_drawn_from_finely_and_evenly() -> None:
         ({}, "architecture"),
         ({"architecture": "vdsr", "loss": "huber"}, "loss is 'huber', not one of l1, mse"),
         ({"architecture": "vdsr", "autocast": "int8"}, "autocast is 'int8', not one of none, bf16"),
+        ({"architecture": "vdsr", "exact": 1.0}, "exact must be below 1"),
         ({"architecture": "vdsr", "data": ["Set5"]}, "Set5 is a test set"),
         ({"architecture": "vdsr", "steps": 0}, "steps must be at least 1"),
         ({"architecture": "vdsr", "scales": [0.5]}, "scales must be numbers above 1"),

@@ -24,7 +24,7 @@ _AT_LEAST_1 = (
 )  # fmt: skip
 _AT_LEAST_0 = (
     "lr_adam", "lr_end", "momentum", "weight_decay", "clip", "warmup", "alpha_steps", "ema",
-    "recycle_every",
+    "exact", "recycle_every",
 )  # fmt: skip
 
 #: Between two scales of a range. A finer one would only hold more matrices.
@@ -53,6 +53,9 @@ class Recipe:
         number > 1.
     scale_range : list of float
         [lowest, highest]: train on this range instead, in steps of about 0.05.
+    exact : float
+        Under a `scale_range`: the share, about, of the patches that are at one of `scales` all the
+        same; below 1.
     patch, batch, steps : int
         Side of a patch in HR pixels, patches a step, steps in all.
     loss : {"l1", "mse", "charbonnier"}
@@ -101,6 +104,7 @@ class Recipe:
     zooms: tuple[float, ...] = (1.0,)
     scales: tuple[float, ...] = (2, 3, 4)
     scale_range: tuple[float, ...] = ()
+    exact: float = 0.0
     patch: int = 41
     batch: int = 64
     steps: int = 10_000
@@ -137,8 +141,9 @@ class Recipe:
         for key in _AT_LEAST_0:
             if not 0 <= getattr(self, key) < math.inf:
                 self._refuse(f"{key} must be a number of at least 0")
-        if not self.ema < 1:
-            self._refuse("ema must be below 1")
+        for key in ("ema", "exact"):
+            if not getattr(self, key) < 1:
+                self._refuse(f"{key} must be below 1")
         if not self.scales or not all(_is_number(s) and 1 < s < math.inf for s in self.scales):
             self._refuse("scales must be numbers above 1")
         if self.scale_range:
@@ -172,12 +177,14 @@ class Recipe:
 
     @property
     def drawn_scales(self) -> tuple[float, ...]:
-        """The scales that patches are degraded at, each as often as any other."""
+        """The scales that patches are degraded at, each as often as it stands here."""
         if not self.scale_range:
             return self.scales
         low, high = self.scale_range
         count = max(1, round((high - low) / _SCALE_STEP))
-        return tuple(low + (high - low) * k / count for k in range(count + 1))
+        between = tuple(low + (high - low) * k / count for k in range(count + 1))
+        repeats = self.exact / (1 - self.exact) * len(between) / len(self.scales)
+        return between + self.scales * round(repeats)
 
     @property
     def trained_scales(self) -> tuple[float, ...]:
