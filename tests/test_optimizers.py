@@ -128,10 +128,12 @@ def test_recursive_supervision_is_the_paper_s() -> None:
     recursions = [network.reconstruct(state, ilr) for state in network.features(ilr)]
     each = sum(float((hr - r).square().mean()) for r in recursions) / 3
     output = float((hr - network(ilr)).square().mean())
-    supervision = Supervision(network, "mse")
+    supervision = Supervision(network)
     for weight in (1.0, 0.3, 0.0):
         expected = weight * each + (1 - weight) * output
-        assert float(supervision(ilr, hr, torch.tensor(weight))) == pytest.approx(expected, 1e-5)
+        assert float(supervision(ilr, hr, torch.tensor(weight), "mse")) == pytest.approx(
+            expected, 1e-5
+        )
 
 
 def test_a_network_of_one_prediction_has_one_loss_whatever_alpha() -> None:
@@ -139,7 +141,7 @@ def test_a_network_of_one_prediction_has_one_loss_whatever_alpha() -> None:
     ilr, hr = torch.rand(2, 2, 1, 8, 9)
     expected = float((hr - network(ilr)).abs().mean())
     for weight in (1.0, 0.3):
-        loss = Supervision(network, "l1")(ilr, hr, torch.tensor(weight))
+        loss = Supervision(network)(ilr, hr, torch.tensor(weight), "l1")
         assert float(loss) == pytest.approx(expected)
 
 

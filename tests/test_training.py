@@ -11,9 +11,10 @@ from PIL import Image
 
 from bigsharp import models
 from bigsharp.errors import BigsharpError
-from bigsharp.training import log
+from bigsharp.training import checkpoint, log
 from bigsharp.training.loop import Status, Trainer, moving_average
 from bigsharp.training.recipe import Recipe, load_recipe, shipped
+from bigsharp.training.schedules import loss_name, recursions, supervised
 
 
 @pytest.fixture(scope="module")
@@ -55,15 +56,15 @@ def test_training_beats_bicubic_on_images_it_never_saw(recipe: Recipe, tmp_path:
     bicubic = {held_out.scale: held_out.psnr(held_out.ilr) for held_out in trainer.validation}
     trainer.train()
     for scale, before in bicubic.items():
-        assert trainer.psnr[scale] > before + 0.5
+        assert trainer.log.psnr[scale] > before + 0.5
     with (tmp_path / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["400", "800"]
-    assert float(rows[-1]["psnr_x2"]) == trainer.psnr[2]
+    assert float(rows[-1]["psnr_x2"]) == trainer.log.psnr[2]
     best = models.load(tmp_path / "best.pt")
     with torch.inference_mode():
         restored = best(trainer.validation[0].ilr)
-    assert trainer.validation[0].psnr(restored) == pytest.approx(trainer.psnr[2], abs=0.01)
+    assert trainer.validation[0].psnr(restored) == pytest.approx(trainer.log.psnr[2], abs=0.01)
 
 
 def shipped_trainer(name: str, photos: Path, folder: Path) -> Trainer:
@@ -117,6 +118,16 @@ VARIANTS = {
         "optimizer": "muon",
         "alpha_steps": 25,
     },
+    "growing": {
+        "architecture": "drcn",
+        "options": {"recursions": 4, "filters": 4},
+        "optimizer": "muon",
+        "ema": 0.9,
+        "supervised": 2,
+        "grow": (8, 14),
+        "final_loss": "mse",
+        "final_share": 0.2,
+    },
 }
 
 
@@ -143,7 +154,7 @@ def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(
     assert all(map(torch.equal, weights(whole), weights(resumed)))
     for one, other in zip(whole.released.parameters(), resumed.released.parameters(), strict=True):
         assert torch.equal(one, other)
-    assert untimed(resumed.log) == untimed(whole.log)
+    assert untimed(resumed.log.rows) == untimed(whole.log.rows)
 
     stopped = Trainer(recipe, tmp_path / "stopped")
     stopped.train(lambda status: setattr(stopped, "stop", status.step == 20))
@@ -160,7 +171,7 @@ def test_plateaus_lower_the_rate_until_training_ends(recipe: Recipe, tmp_path: P
     )
     trainer = Trainer(recipe, tmp_path)
     trainer.train()
-    rates = [row["lr"] for row in trainer.log]
+    rates = [row["lr"] for row in trainer.log.rows]
     assert rates[0] == 1e-2
     assert rates == sorted(rates, reverse=True)
     assert trainer.rate < 1e-5
@@ -202,10 +213,12 @@ def test_a_run_starts_from_given_weights_and_never_ends_below_them(
     for one, other in zip(first.network.parameters(), tuned.network.parameters(), strict=True):
         assert torch.equal(one, other)
     tuned.train()
-    assert tuned.log[0]["step"] == 0
-    assert tuned.log[0]["psnr_x2"] == first.log[-1]["psnr_x2"]
+    assert tuned.log.rows[0]["step"] == 0
+    assert tuned.log.rows[0]["psnr_x2"] == first.log.rows[-1]["psnr_x2"]
     best = models.read_checkpoint(tmp_path / "tuned/best.pt")["log"][-1]
-    assert best["psnr_x2"] + best["psnr_x3"] == max(r["psnr_x2"] + r["psnr_x3"] for r in tuned.log)
+    assert best["psnr_x2"] + best["psnr_x3"] == max(
+        r["psnr_x2"] + r["psnr_x3"] for r in tuned.log.rows
+    )
     resumed = Trainer(replace(recipe, steps=12, lr=1e-5), tmp_path / "tuned", resume=True)
     assert resumed.start == start
     with pytest.raises(BigsharpError, match="the weights do not fit VDSR"):
@@ -230,7 +243,7 @@ def test_tensorboard_holds_the_curves_and_sample_pictures(recipe: Recipe, tmp_pa
     events.Reload()
     assert {"loss", "lr", "psnr_x2", "psnr_x3"} <= set(events.Tags()["scalars"])
     curve = [(event.step, event.value) for event in events.Scalars("psnr_x2")]
-    assert curve == [(r["step"], pytest.approx(r["psnr_x2"])) for r in trainer.log]
+    assert curve == [(r["step"], pytest.approx(r["psnr_x2"])) for r in trainer.log.rows]
     assert events.Tags()["images"] == ["x2", "x3"]
     picture = events.Images("x2")[-1]
     assert (picture.height, picture.width) == (36, 3 * 36)
@@ -241,7 +254,9 @@ def test_without_tensorboard_the_csv_is_there(
 ) -> None:
     monkeypatch.setattr(log, "find_spec", lambda name: None)
     Trainer(recipe, tmp_path).train()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt", "log.csv"]
+    assert {path.name for path in tmp_path.iterdir()} - {"lock"} == {
+        "best.pt", "last.pt", "last-network-30.pt", "last-optimizers-30.pt", "log.csv",
+    }  # fmt: skip
 
 
 def test_a_full_disk_loses_nothing(
@@ -372,3 +387,124 @@ def test_clipping_is_the_paper_s(recipe: Recipe, tmp_path: Path) -> None:
         steps[clip] = max(float((a - b).abs().max()) for a, b in moved)
     assert steps[0.0] > 2 * theta
     assert steps[theta] == pytest.approx(theta, rel=0.01)
+
+
+def test_the_files_of_a_checkpoint_are_those_of_its_step_alone(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    trainer = Trainer(recipe, tmp_path)
+    trainer.train()
+    parts = sorted(path.name for path in tmp_path.glob("last-*"))
+    assert parts == ["last-network-30.pt", "last-optimizers-30.pt"]
+    assert "network" not in models.read_checkpoint(tmp_path / "last.pt")
+    (tmp_path / parts[1]).unlink()
+    with pytest.raises(BigsharpError, match=r"last-optimizers-30.pt: missing or damaged.*--from"):
+        Trainer(recipe, tmp_path, resume=True)
+
+
+def test_a_run_killed_while_it_writes_a_checkpoint_goes_on_from_the_one_before(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Trainer(recipe, tmp_path / "whole")
+    whole.train()
+    write = checkpoint.write_bytes
+
+    class Killed(BaseException):
+        pass
+
+    for victim in ("last-network-24.pt", "last-optimizers-24.pt", "last.pt"):
+        folder = tmp_path / victim
+        written: list[str] = []
+
+        def kill(path: Path, content: bytes, victim: str = victim, seen: Any = written) -> None:
+            seen.append(path.name)
+            if path.name == victim and seen.count("last.pt") == (2 if victim == "last.pt" else 1):
+                raise Killed
+            write(path, content)
+
+        monkeypatch.setattr(checkpoint, "write_bytes", kill)
+        trainer = Trainer(recipe, folder)
+        with pytest.raises(Killed):
+            trainer.train()
+        monkeypatch.undo()
+        resumed = Trainer(recipe, folder, resume=True)
+        assert resumed.step == 12
+        resumed.train()
+        assert all(map(torch.equal, weights(whole), weights(resumed)))
+
+
+def test_a_run_goes_on_under_a_recipe_that_has_learned_a_new_key(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    Trainer(recipe, tmp_path).train(seconds=0)
+    content = models.read_checkpoint(tmp_path / "last.pt")
+    del content["recipe"]["supervised"]
+    torch.save(content, tmp_path / "last.pt")
+    assert Trainer(recipe, tmp_path, resume=True).step == 1
+    content["recipe"]["ema"] = 0.5
+    torch.save(content, tmp_path / "last.pt")
+    with pytest.raises(BigsharpError, match=r"other settings than recipe tiny \(ema\)"):
+        Trainer(recipe, tmp_path, resume=True)
+
+
+def test_two_trainers_do_not_share_a_folder(recipe: Recipe, tmp_path: Path, command) -> None:
+    trainer = Trainer(recipe, tmp_path)
+    trainer.train(seconds=0)
+    first = Trainer(recipe, tmp_path, resume=True)
+    with pytest.raises(BigsharpError, match="another process trains in this folder"):
+        Trainer(recipe, tmp_path, resume=True)
+    first.train()
+    with pytest.raises(BigsharpError, match="other settings"):
+        Trainer(replace(recipe, seed=1), tmp_path, resume=True)
+    assert Trainer(recipe, tmp_path, resume=True).finished
+
+
+def test_a_time_may_be_given_and_the_run_goes_on_later(recipe: Recipe, tmp_path: Path) -> None:
+    trainer = Trainer(recipe, tmp_path)
+    trainer.train(seconds=0)
+    assert (trainer.step, trainer.finished) == (1, False)
+    spent = models.read_checkpoint(tmp_path / "last.pt")["seconds"]
+    resumed = Trainer(recipe, tmp_path, resume=True)
+    assert (resumed.step, resumed.seconds) == (1, spent)
+    resumed.train(seconds=1000)
+    assert resumed.finished
+
+
+def test_a_trunk_goes_on_while_others_branch_off_its_average(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    constant = replace(recipe, schedule="constant", ema=0.9)
+    trunk = Trainer(constant, tmp_path / "trunk")
+    trunk.train(lambda status: setattr(trunk, "stop", status.step == 20))
+    before = {path: path.read_bytes() for path in (tmp_path / "trunk").glob("*.pt")}
+    branch = Trainer(recipe, tmp_path / "branch", start=str(tmp_path / "trunk/last.pt"))
+    for mean, begun in zip(trunk.released.parameters(), branch.network.parameters(), strict=True):
+        assert torch.equal(mean, begun)
+    branch.train()
+    assert {path: path.read_bytes() for path in (tmp_path / "trunk").glob("*.pt")} == before
+    assert Trainer(constant, tmp_path / "trunk", resume=True).step == 20
+
+
+def test_recursions_grow_and_only_those_that_have_count(recipe: Recipe, tmp_path: Path) -> None:
+    recipe = replace(recipe, **VARIANTS["growing"], steps=20)
+    trainer = Trainer(recipe, tmp_path)
+    counted = []
+    trainer.train(lambda status: counted.append(int((trainer.network.mixture != 0).sum())))
+    assert counted == [2, 4]  # after 10 and 20 steps
+    assert [recursions(recipe, step, 4) for step in (0, 7, 8, 13, 14)] == [1, 1, 2, 2, 4]
+
+
+def test_supervision_is_sampled_and_the_last_recursion_always_is(recipe: Recipe) -> None:
+    recipe = replace(recipe, supervised=4)
+    drawn = [supervised(recipe, step, 16) for step in range(2000)]
+    assert all(d == sorted(set(d)) and len(d) == 4 and d[-1] == 15 for d in drawn)
+    times = np.bincount(np.concatenate(drawn), minlength=16)
+    assert times[:15] == pytest.approx(np.full(15, 2000 * 3 / 15), rel=0.2)
+    assert supervised(recipe, 5, 16) == drawn[5]
+    assert supervised(recipe, 5, 4) == [0, 1, 2, 3]
+    assert supervised(replace(recipe, supervised=0), 5, 16) == list(range(16))
+
+
+def test_the_last_steps_may_minimise_another_loss(recipe: Recipe) -> None:
+    recipe = replace(recipe, steps=10, final_loss="mse", final_share=0.4)
+    assert [loss_name(recipe, step) for step in range(10)] == ["l1"] * 6 + ["mse"] * 4

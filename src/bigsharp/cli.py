@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shlex
 import signal
@@ -14,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -52,6 +52,7 @@ Scales = Annotated[str, typer.Option(help="Factors, separated by commas.")]
 ProtocolName = Annotated[
     str, typer.Option(help="published, or 8bit-lr (the LR image rounded to 8 bits).")
 ]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no report.")]
 
 
@@ -339,7 +340,11 @@ def train(
         int | None,
         typer.Option(min=0, help="Of all that is drawn by chance, instead of the recipe's."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    duration: Annotated[
+        str | None,
+        typer.Option("--for", help="Stop after so long, say 90s, 45m, 2h or 1h30m."),
+    ] = None,
+    device: Device = "auto",
     compiled: Annotated[
         bool, typer.Option("--compile", help="Run the network through torch.compile.")
     ] = False,
@@ -347,25 +352,22 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a network on image sets, on several GPUs through `torchrun -m bigsharp`."""
-    # Before PyTorch is imported: its threads would spin for a while after each operation, on the
-    # cores that the native engine's need. VDSR takes 1.5 times as many steps a second so.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from bigsharp.models import require_torch
-
-    require_torch()
+    _import_torch()
     from bigsharp.training.distributed import peers
     from bigsharp.training.loop import Trainer, choose_device
+    from bigsharp.training.queue import parse_duration
     from bigsharp.training.recipe import load_recipe
 
     if start and resume:
         raise BigsharpError("--from begins a new run and --resume goes on with one; give either")
-    settings = load_recipe(recipe)
-    given: dict[str, Any] = {"data": data and tuple(_words(data)), "steps": steps, "seed": seed}
-    if scale:
-        given |= {"scales": tuple(_numbers(scale, "--scale")), "scale_range": ()}
-    if lr is not None:
-        given |= {"lr": lr, "lr_adam": settings.lr_adam * lr / settings.lr}
-    settings = replace(settings, **{k: v for k, v in given.items() if v is not None})
+    seconds = parse_duration(duration) if duration else math.inf
+    settings = load_recipe(recipe).changed(
+        data=_words(data) if data else None,
+        scales=_numbers(scale, "--scale") if scale else None,
+        steps=steps,
+        lr=lr,
+        seed=seed,
+    )
     folder = output or Path("runs") / (settings.name + (f"-x{scale}" if scale else ""))
     chosen = choose_device(device)
     with peers(chosen) as processes:
@@ -384,11 +386,15 @@ def train(
             for line in trainer.skipped:
                 print(f"bigsharp: skipped {line}", file=sys.stderr)
             print(f"bigsharp: skipped {len(trainer.skipped)} pictures", file=sys.stderr)
-        with _stopping(trainer), _training_report(trainer, quiet) as report:
-            trainer.train(report)
+        with (
+            _stopping(lambda: setattr(trainer, "stop", True)),
+            _training_report(trainer, quiet) as report,
+        ):
+            trainer.train(report, seconds)
     if not trainer.finished:
         print(f"bigsharp: stopped at step {trainer.step}; --resume goes on", file=sys.stderr)
-        raise typer.Exit(130)
+        if trainer.stop:
+            raise typer.Exit(130)
     if not quiet:
         print(f"{folder / 'best.pt'}")
 
@@ -408,6 +414,52 @@ def _training_report(trainer: Trainer, quiet: bool) -> Iterator[Callable[[Status
     with _progress_bar(quiet, "{task.fields[report]}") as bar:
         task = bar.add_task("training", total=steps, report="")
         yield lambda status: bar.update(task, completed=status.step, report=str(status))
+
+
+@app.command()
+def queue(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .toml file: [[run]] tables.")],
+    background: Annotated[
+        bool, typer.Option("--background", help="Leave it to itself; it writes FILE.log.")
+    ] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Only say what each run has reached.")
+    ] = False,
+    stop: Annotated[
+        bool, typer.Option("--stop", help="End one that works, and wait for its checkpoint.")
+    ] = False,
+    device: Device = "auto",
+    root: Root = None,
+) -> None:
+    """Train the runs of a file one after another, at the lowest priority.
+
+    It goes on where it stopped.
+    """
+    _import_torch()
+    from bigsharp.training import queue as queues
+    from bigsharp.training.loop import choose_device
+
+    if sum((background, show, stop)) > 1:
+        raise BigsharpError("--background, --show and --stop are three things; give one")
+    entries, faults = queues.read_queue(file)
+    if stop:
+        queues.stop(file)
+    elif background:
+        print(f"process {queues.start(file, device, root)} works; see {file}.log")
+        return
+    for line in faults:
+        print(f"bigsharp: {line}", file=sys.stderr)
+    if show or stop:
+        for entry in entries:
+            print(entry.status())
+        raise typer.Exit(1 if faults else 0)
+    worker = queues.Worker(root, choose_device(device), lambda line: print(line, flush=True))
+    with _stopping(worker.stop), queues.working(file):
+        failed = worker.work(entries)
+    if worker.stopped:
+        print("bigsharp: stopped; the same command goes on", file=sys.stderr)
+        raise typer.Exit(130)
+    raise typer.Exit(1 if failed or faults else 0)
 
 
 @app.command()
@@ -437,18 +489,28 @@ def data(root: Root = None) -> None:
 
 
 @contextmanager
-def _stopping(trainer: Trainer) -> Iterator[None]:
+def _stopping(stop: Callable[[], None]) -> Iterator[None]:
     """Let Ctrl-C, or a polite kill, end training after the current step."""
 
-    def stop(signum: int, frame: object) -> None:
-        trainer.stop = True
+    def handle(signum: int, frame: object) -> None:
+        stop()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _import_torch() -> None:
+    """Import PyTorch for training, or say how to install it."""
+    # Before it is imported: its threads would spin for a while after each operation, on the cores
+    # that the native engine's need. VDSR takes 1.5 times as many steps a second so.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from bigsharp.models import require_torch
+
+    require_torch()
 
 
 def _words(text: str) -> list[str]:

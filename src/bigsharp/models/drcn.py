@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -79,12 +81,17 @@ class DRCN(Network):
         reconstructed = self.recursions if self.ensemble else 1
         return embed + self.recursions * infer + reconstructed * rebuild
 
-    def features(self, ilr: Tensor) -> list[Tensor]:
-        """The hidden states H₁ … H_D (equations 2 to 4), each (N, filters, H, W)."""
+    @property
+    def prediction_count(self) -> int:
+        """One a recursion, or, without ensemble, the last alone."""
+        return self.recursions if self.ensemble else 1
+
+    def features(self, ilr: Tensor, count: int | None = None) -> list[Tensor]:
+        """The hidden states H₁ … H_count (equations 2 to 4), all by default, (N, filters, H, W)."""
         x = convolve_relu(self.embedding[0], ilr)
         x = convolve_relu(self.embedding[1], x)
         states = []
-        for _ in range(self.recursions):
+        for _ in range(self.recursions if count is None else count):
             x = convolve_relu(self.inference, x)
             states.append(x)
         return states
@@ -95,18 +102,36 @@ class DRCN(Network):
         x = self.reconstruction[1](x)
         return ilr + x if self.skip else x
 
-    def predictions(self, ilr: Tensor) -> Tensor:
-        """Every supervised prediction, (P, N, 1, H, W); P = recursions, or 1 without ensemble."""
-        states = self.features(ilr)
-        chosen = states if self.ensemble else states[-1:]
-        return torch.stack([self.reconstruct(state, ilr) for state in chosen])
+    def predictions(self, ilr: Tensor, chosen: Sequence[int] = ()) -> Tensor:
+        """The predictions of the chosen recursions, (P, N, 1, H, W); no later one is applied."""
+        if not self.ensemble:
+            return self.reconstruct(self.features(ilr)[-1], ilr)[None]
+        chosen = chosen or range(self.recursions)
+        states = self.features(ilr, chosen[-1] + 1)
+        return torch.stack([self.reconstruct(states[number], ilr) for number in chosen])
 
-    def combine(self, predictions: Tensor) -> Tensor:
-        """The output from the predictions: their weighted mean (equation 6), (N, 1, H, W)."""
+    def combine(self, predictions: Tensor, chosen: Sequence[int] = ()) -> Tensor:
+        """The output: the predictions' weighted mean (equation 6), (N, 1, H, W)."""
         if self.mixture is None:
             return super().combine(predictions)
-        weights = self.mixture / self.mixture.sum()
-        return torch.einsum("p,pnchw->nchw", weights, predictions)
+        weights: Tensor = self.mixture
+        if 0 < len(chosen) < self.recursions:
+            # Among a few, weights near or below zero could add up to nothing.
+            weights = weights[list(chosen)].clamp(min=1e-3)
+        return torch.einsum("p,pnchw->nchw", weights / weights.sum(), predictions)
+
+    @torch.no_grad()
+    def limit(self, count: int) -> None:
+        """Let only the first `count` recursions count in the output.
+
+        The weights of the others are 0; one that was 0 before starts as the mean of those that
+        count already.
+        """
+        if self.mixture is None:
+            return
+        counted = self.mixture[:count]
+        counted[counted == 0] = self.mixture[self.mixture != 0].mean()
+        self.mixture[count:] = 0
 
     def forward(self, ilr: Tensor) -> Tensor:
         """Restore `ilr`, (N, 1, H, W) → (N, 1, H, W)."""

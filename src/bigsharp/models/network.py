@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -55,13 +56,28 @@ class Network(nn.Module, ABC):
     def forward(self, ilr: Tensor) -> Tensor:
         """Restore `ilr`; the output is not clipped."""
 
-    def predictions(self, ilr: Tensor) -> Tensor:
-        """Everything that training supervises, (P, N, 1, H, W): here the output alone."""
+    @property
+    def prediction_count(self) -> int:
+        """How many predictions training can supervise."""
+        return 1
+
+    def predictions(self, ilr: Tensor, chosen: Sequence[int] = ()) -> Tensor:
+        """What training supervises, (P, N, 1, H, W): here the output alone.
+
+        Parameters
+        ----------
+        ilr : Tensor, shape (N, 1, H, W)
+        chosen : sequence of int
+            The P predictions to make, of `prediction_count`, in rising order; all by default.
+        """
         return self.forward(ilr)[None]
 
-    def combine(self, predictions: Tensor) -> Tensor:
-        """The output, (N, 1, H, W), from what `predictions` gave."""
+    def combine(self, predictions: Tensor, chosen: Sequence[int] = ()) -> Tensor:
+        """The output, (N, 1, H, W), from what `predictions` gave for the same choice."""
         return predictions[0]
+
+    def limit(self, count: int) -> None:
+        """Let only the first `count` predictions count in the output."""
 
     def __call__(self, ilr: Tensor) -> Tensor:
         """Run `forward`; here only because `nn.Module` leaves its call untyped."""

@@ -1,4 +1,10 @@
-"""The files of a run: what a checkpoint holds, and whether a run may go on from it."""
+"""The files of a run: what a checkpoint holds, and whether a run may go on from it.
+
+``best.pt`` and ``last.pt`` hold the network to be used (the moving average, where there is one).
+Going on takes more: the trained weights themselves and the optimizers' memory, in two files beside
+``last.pt``, so that each stays small. They are named for their step and written first; ``last.pt``
+takes its place in one stroke, so a kill at any moment leaves a whole checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -7,56 +13,100 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from bigsharp import models
 from bigsharp.errors import BigsharpError
 from bigsharp.files import write_bytes
 from bigsharp.models.network import Network
-from bigsharp.training.recipe import Recipe
+from bigsharp.training.recipe import Recipe, from_dict
 
 #: The checkpoints of a run: everything needed to go on, and the highest validation PSNR.
 LAST, BEST = "last.pt", "best.pt"
 
+#: What lies in files of its own beside ``last.pt``: last-network-1500.pt, last-optimizers-1500.pt.
+PARTS = ("network", "optimizers")
 
-def prepare(folder: Path, resume: bool) -> None:
-    """Make a run's folder; an earlier run in it is never written over.
+
+def claim(folder: Path, resume: bool) -> FileLock:
+    """Make a run's folder and keep other processes out of it; an earlier run is never written over.
+
+    The claim ends when the lock is released, or with this process, however that ends.
 
     Raises
     ------
     BigsharpError
-        The folder holds a run that is not to be resumed, or cannot be made.
+        Another process trains in the folder; it holds a run that is not to be resumed, or cannot be
+        made.
     """
+    if resume and not (folder / LAST).exists():
+        raise BigsharpError(f"{folder / LAST}: no such file")
     if not resume and (folder / LAST).exists():
         raise BigsharpError(
             f"{folder}: holds a run already; go on with --resume, or name another folder with -o"
         )
+    lock = FileLock(folder / "lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise BigsharpError(f"{folder}: another process trains in this folder") from None
     except OSError as error:
-        raise BigsharpError(f"{folder}: cannot be made ({error.strerror})") from None
+        raise BigsharpError(f"{folder}: cannot be made ({error.strerror or error})") from None
+    return lock
 
 
-def write(path: Path, network: Network, recipe: Recipe, run: dict[str, Any]) -> None:
-    """Write a checkpoint, whole or not at all: `network` to be used, and `run` to go on from."""
+def write_best(folder: Path, network: Network, recipe: Recipe, run: dict[str, Any]) -> None:
+    """Write ``best.pt``, whole or not at all: `network`, and plain values that say what it is."""
     content = models.pack(recipe.architecture, network, recipe.trained_scales)
+    _save(folder / BEST, content | {"recipe": recipe.as_dict()} | run)
+
+
+def write_last(
+    folder: Path, network: Network, recipe: Recipe, run: dict[str, Any], parts: dict[str, Any]
+) -> None:
+    """Write the checkpoint that a run goes on from, whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+    network : Network
+        To be used.
+    recipe : Recipe
+    run : dict
+        Plain values: the step, and what else is small.
+    parts : dict
+        What goes into files of its own, by the names in `PARTS`.
+    """
+    names = {part: f"last-{part}-{run['step']}.pt" for part in PARTS}
+    for part, name in names.items():
+        _save(folder / name, parts[part])
+    content = models.pack(recipe.architecture, network, recipe.trained_scales)
+    _save(folder / LAST, content | {"recipe": recipe.as_dict(), "parts": names} | run)
+    for path in folder.glob("last-*-*.pt"):
+        if path.name not in names.values():
+            path.unlink()
+
+
+def _save(path: Path, content: Any) -> None:
     buffer = io.BytesIO()
-    torch.save(content | {"recipe": recipe.as_dict()} | run, buffer)
+    torch.save(content, buffer)
     write_bytes(path, buffer.getvalue())
 
 
-def read(path: Path, recipe: Recipe, **same: str) -> dict[str, Any]:
-    """Read the checkpoint that a run goes on from.
+def read_last(folder: Path, recipe: Recipe, **same: str) -> dict[str, Any]:
+    """Read the checkpoint that a run goes on from, its parts included.
 
     Raises
     ------
     BigsharpError
         It is missing, or was written under another recipe, or one of `same` was another then.
     """
+    path = folder / LAST
     content = models.read_checkpoint(path)
-    if content.get("recipe") != recipe.as_dict():
+    if different := _difference(content.get("recipe"), recipe):
         raise BigsharpError(
-            f"{path}: written under other settings than recipe {recipe.name}"
-            f"{_difference(content.get('recipe'), recipe)}; "
+            f"{path}: written under other settings than recipe {recipe.name} ({different}); "
             "resume with the same recipe and options, or train into another folder"
         )
     for key, now in same.items():
@@ -65,14 +115,25 @@ def read(path: Path, recipe: Recipe, **same: str) -> dict[str, Any]:
                 f"{path}: the {key} trained on then and now differ, so the run cannot go on as "
                 "it would have; train into another folder"
             )
-    return content
+    return content | {part: _read_part(folder / name) for part, name in content["parts"].items()}
+
+
+def _read_part(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise BigsharpError(
+            f"{path}: missing or damaged, and the run cannot go on without it ({error}); "
+            f"start another from {path.with_name(LAST)} with --from"
+        ) from None
 
 
 def _difference(then: dict[str, Any] | None, recipe: Recipe) -> str:
-    """Name the keys that differ."""
-    now = recipe.as_dict()
-    keys = [key for key in now if then is not None and then.get(key) != now[key]]
-    return f" ({', '.join(keys)})" if keys else ""
+    """The keys that differ; one that the older recipe did not know yet had its default."""
+    if then is None:
+        return "it names no recipe"
+    before, now = from_dict(then, recipe.name).as_dict(), recipe.as_dict()
+    return ", ".join(key for key in now if before[key] != now[key])
 
 
 def initial_weights(name: str) -> dict[str, Any]:

@@ -1,12 +1,15 @@
-"""The record of a run: ``log.csv``, and TensorBoard's file where that is installed."""
+"""The record of a run: its validations, ``log.csv``, and TensorBoard's file where that is there."""
 
 from __future__ import annotations
 
 import csv
 import io
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from torch import Tensor
@@ -14,37 +17,107 @@ from torch import Tensor
 from bigsharp.errors import BigsharpError
 from bigsharp.files import write_bytes
 
+_PSNR = "psnr_x"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a run has reached at one step.
+
+    Attributes
+    ----------
+    step : int
+    seconds : float
+        Trained so far, over all sessions.
+    lr : float
+        The rate of the coming step.
+    loss : float, optional
+        Of the step before; none before the first.
+    psnr : dict of float to float
+        On the held-out images, in dB, a scale each.
+    """
+
+    step: int
+    seconds: float
+    lr: float
+    loss: float | None
+    psnr: dict[float, float]
+
+    @property
+    def mean(self) -> float:
+        """Mean PSNR over the scales, by which checkpoints are chosen."""
+        return fmean(self.psnr.values())
+
+    def as_row(self) -> dict[str, Any]:
+        """Plain values: a row of ``log.csv``, and what a checkpoint keeps."""
+        row = {"step": self.step, "seconds": self.seconds, "lr": self.lr, "loss": self.loss}
+        return row | {f"{_PSNR}{scale:g}": value for scale, value in self.psnr.items()}
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Validation:
+        """What `as_row` gave."""
+        psnr = {float(k.removeprefix(_PSNR)): v for k, v in row.items() if k.startswith(_PSNR)}
+        return cls(row["step"], row["seconds"], row["lr"], row["loss"], psnr)
+
 
 class RunLog:
-    """Rows of numbers, one a validation, and sample pictures.
+    """The validations of a run, in order.
 
     Parameters
     ----------
-    folder : Path
-        The run's.
-    rows : list of dict
+    folder : Path, optional
+        The run's; without it nothing is written.
+    earlier : iterable of Validation
         Those so far; what TensorBoard holds of later steps is dropped.
     """
 
-    def __init__(self, folder: Path, rows: list[dict[str, Any]]) -> None:
-        self.folder, self.rows = folder, rows
-        after = rows[-1]["step"] + 1 if rows else 0
-        installed = find_spec("tensorboard") is not None
-        self.board = Board(folder / "tensorboard", after) if installed else None
+    def __init__(self, folder: Path | None, earlier: Iterable[Validation] = ()) -> None:
+        self.folder = folder
+        self.validations = list(earlier)
+        self._board: Board | None = None
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Append a row to the table."""
-        self.rows.append(row)
+    @property
+    def psnr(self) -> dict[float, float]:
+        """The latest, a scale each; empty before the first."""
+        return self.validations[-1].psnr if self.validations else {}
+
+    @property
+    def means(self) -> list[float]:
+        """The mean PSNR of each validation."""
+        return [validation.mean for validation in self.validations]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """All validations as plain values."""
+        return [validation.as_row() for validation in self.validations]
+
+    def open(self) -> None:
+        """Begin to write, where there is a folder.
+
+        Raises
+        ------
+        BigsharpError
+            TensorBoard's file cannot be written.
+        """
+        if self.folder is not None and find_spec("tensorboard") is not None:
+            after = self.validations[-1].step + 1 if self.validations else 0
+            self._board = Board(self.folder / "tensorboard", after)
+
+    def add(self, validation: Validation) -> None:
+        """Append one, to ``log.csv`` too."""
+        self.validations.append(validation)
+        if self.folder is None:
+            return
         text = io.StringIO()
-        writer = csv.DictWriter(text, self.rows[0])
+        writer = csv.DictWriter(text, validation.as_row())
         writer.writeheader()
         writer.writerows(self.rows)
         write_bytes(self.folder / "log.csv", text.getvalue().encode())
 
-    def show(self, row: dict[str, Any], pictures: dict[str, Tensor]) -> None:
-        """Send a row, and pictures of shape (1, H, W) in [0, 1], to TensorBoard."""
-        if self.board is not None:
-            self.board.add(row, pictures)
+    def show(self, pictures: dict[str, Tensor]) -> None:
+        """Send the latest, and pictures of shape (1, H, W) in [0, 1], to TensorBoard."""
+        if self._board is not None:
+            self._board.add(self.validations[-1].as_row(), pictures)
 
 
 class Board:

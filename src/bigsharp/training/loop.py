@@ -1,9 +1,9 @@
 """The training loop: recipe in, checkpoints out.
 
-A run is a folder: ``best.pt`` (highest validation PSNR), ``last.pt`` (everything needed to go on),
-``log.csv`` and ``tensorboard/``. Nothing but the step, the validations so far and what ``last.pt``
-holds decides how training goes on, so a resumed run gives the weights that the uninterrupted one
-would have given.
+A run is a folder: ``best.pt`` (highest validation PSNR), ``last.pt`` and the files beside it (all
+that is needed to go on), ``log.csv`` and ``tensorboard/``. Nothing but the step, the validations so
+far and what these hold decides how training goes on, so a resumed run gives the weights that the
+uninterrupted one would have given.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from bigsharp import models
 from bigsharp.errors import BigsharpError
 from bigsharp.models.network import Network
 from bigsharp.training import checkpoint, patches
-from bigsharp.training.checkpoint import BEST, LAST
 from bigsharp.training.distributed import Peers
-from bigsharp.training.log import RunLog
+from bigsharp.training.log import RunLog, Validation
 from bigsharp.training.losses import Supervision
 from bigsharp.training.optimizers import make_optimizers
 from bigsharp.training.recipe import Recipe
 from bigsharp.training.recycling import recycle
-from bigsharp.training.schedules import alpha, rate_factor
+from bigsharp.training.schedules import alpha, loss_name, rate_factor, recursions, supervised
 from bigsharp.training.validation import ValidationSet
+from bigsharp.training.widening import widened
 
 #: Steps between two looks at the loss; each look makes the device wait for the host.
 REPORT_EVERY = 10
@@ -72,7 +72,7 @@ class Status:
 
 
 class Trainer:
-    """One run of one recipe.
+    """One run of one recipe; its folder is kept from other processes until training ends.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Trainer:
     device : str
         "cpu", "cuda" …
     resume : bool
-        Go on from the folder's ``last.pt``.
+        Go on from the folder's last checkpoint.
     start : str, optional
         A released model, or a .pt file, whose weights a new run starts from.
     compiled : bool
@@ -103,7 +103,8 @@ class Trainer:
     ------
     BigsharpError
         The image sets are not there, or too little of them can be used; the folder holds a run
-        already, or, with `resume`, none of this recipe; `start` is another network.
+        already, or, with `resume`, none of this recipe, or another process trains in it; `start` is
+        another network.
     """
 
     def __init__(
@@ -126,16 +127,22 @@ class Trainer:
                 f"recipe {recipe.name}: a batch of {recipe.batch} cannot be shared out evenly "
                 f"among {self.peers.world} processes"
             )
-        if self.peers.is_first:
-            checkpoint.prepare(folder, resume)
-        self._load_data(root)
-        self._build(compiled)
         self.step, self.seconds = 0, 0.0
         self.stop = False
-        self.record: RunLog | None = None
-        self.log: list[dict[str, Any]] = []
-        if resume:
-            self._resume()
+        self.log = RunLog(folder if self.peers.is_first else None)
+        self._lock = checkpoint.claim(folder, resume) if self.peers.is_first else None
+        try:
+            self._load_data(root)
+            self._build(compiled)
+            if resume:
+                self._resume()
+        except BaseException:
+            self._unlock()
+            raise
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
     def _load_data(self, root: str | Path | None) -> None:
         recipe = self.recipe
@@ -165,7 +172,8 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.network: Network = models.build(recipe.architecture, **recipe.options)
         if self.start:
-            models.copy_weights(checkpoint.initial_weights(self.start), self.network, self.start)
+            given = widened(checkpoint.initial_weights(self.start), self.network, recipe.seed)
+            models.copy_weights(given, self.network, self.start)
         # channels_last: 1.17 times the steps a second on a 2-core CPU (VDSR, 16 patches of 41).
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = moving_average(self.network, recipe.ema) if recipe.ema else None
@@ -174,7 +182,7 @@ class Trainer:
             group["initial_lr"] = group["lr"]
         autocast = recipe.autocast if self.device.type == "cuda" else "none"
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=autocast == "fp16")
-        self.supervision: nn.Module = Supervision(self.network, recipe.loss, _AUTOCAST[autocast])
+        self.supervision: nn.Module = Supervision(self.network, _AUTOCAST[autocast])
         if compiled:
             self.supervision.compile()
 
@@ -187,14 +195,9 @@ class Trainer:
         return self.average.module if self.average is not None else self.network  # type: ignore[return-value]
 
     @property
-    def psnr(self) -> dict[float, float]:
-        """The latest validation, a scale each."""
-        return {s: self.log[-1][f"psnr_x{s:g}"] for s in self.recipe.scales} if self.log else {}
-
-    @property
     def rate_factor(self) -> float:
         """What the learning rates are multiplied by in the coming step."""
-        return rate_factor(self.recipe, self.step, [mean_psnr(row) for row in self.log])
+        return rate_factor(self.recipe, self.step, self.log.means)
 
     @property
     def rate(self) -> float:
@@ -207,19 +210,27 @@ class Trainer:
         ended = self.step >= self.recipe.warmup and self.rate < self.recipe.lr_end
         return ended or self.step >= self.recipe.steps
 
-    def train(self, report: Callable[[Status], None] = lambda status: None) -> None:
-        """Train to the recipe's end, or until `stop` is set.
+    def train(
+        self, report: Callable[[Status], None] = lambda status: None, seconds: float = math.inf
+    ) -> None:
+        """Train to the recipe's end, until `stop` is set, or for so many seconds.
 
         Raises
         ------
         BigsharpError
             The loss is no longer a number of use; the last checkpoint stays as it was.
         """
+        try:
+            self._train(report, seconds)
+        finally:
+            self._unlock()
+
+    def _train(self, report: Callable[[Status], None], limit: float) -> None:
         recipe = self.recipe
-        self.record = RunLog(self.folder, self.log) if self.peers.is_first else None
+        self.log.open()
         first, before = self.step, self.seconds
         began = time.monotonic() - before
-        if self.start and not self.log:
+        if self.start and not self.log.validations:
             self._validate(None)
         while not self.finished:
             loss = self._one_step()
@@ -231,12 +242,14 @@ class Trainer:
             looked = self.step % REPORT_EVERY == 0 or done
             if looked:
                 speed = recipe.batch * (self.step - first) / (self.seconds - before)
-                report(Status(self.step, recipe.steps, self._checked(loss), self.psnr, speed))
+                now = Status(self.step, recipe.steps, self._checked(loss), self.log.psnr, speed)
+                report(now)
+            ending = self.stop or self.seconds - before >= limit
             # Asking the others costs a message, so several processes stop at a look alone.
-            if (looked or self.peers.world == 1) and self.peers.any(self.stop):
+            if (looked or self.peers.world == 1) and self.peers.any(ending):
                 if not validated:
                     self._checked(loss)
-                    self.save(LAST)
+                    self._save_last()
                 break
 
     @property
@@ -245,14 +258,27 @@ class Trainer:
         every = self.recipe.recycle_every
         return every > 0 and self.step % every == 0 and self.step <= self.recipe.steps // 2
 
+    def _grown(self) -> int:
+        """How many predictions the coming step has to choose from."""
+        count = recursions(self.recipe, self.step, self.network.prediction_count)
+        if self.step in (0, *self.recipe.grow) and self.recipe.grow:
+            for network in {self.network, self.released}:
+                network.limit(count)
+        return count
+
     def _one_step(self) -> Tensor:
         recipe, factor = self.recipe, self.rate_factor
         rate = recipe.lr * factor
         for group in self._groups():
             group["lr"] = group["initial_lr"] * factor
         ilr, hr = self.sampler.batch(recipe.batch)
-        weight = torch.full((), alpha(recipe, self.step), device=self.device)
-        loss = self.supervision(ilr.contiguous(memory_format=torch.channels_last), hr, weight)
+        loss = self.supervision(
+            ilr.contiguous(memory_format=torch.channels_last),
+            hr,
+            torch.full((), alpha(recipe, self.step), device=self.device),
+            loss_name(recipe, self.step),
+            supervised(recipe, self.step, self._grown()),
+        )
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
@@ -278,10 +304,11 @@ class Trainer:
         return value
 
     def _diverged(self) -> BigsharpError:
-        kept = f"{self.folder} keeps the last checkpoint" if self.log else "no checkpoint yet"
+        kept = f"{self.folder} keeps the last checkpoint"
         return BigsharpError(
             f"training diverged before step {self.step}; lower lr (now {self.recipe.lr:g}), "
-            f"lengthen warmup or set clip in the recipe; {kept}"
+            f"lengthen warmup or set clip in the recipe; "
+            f"{kept if self.log.validations else 'no checkpoint yet'}"
         )
 
     def _validate(self, loss: float | None) -> None:
@@ -289,67 +316,75 @@ class Trainer:
 
         A run killed before ``last.pt`` is written does this validation again.
         """
-        row, pictures = self.peers.share(self._measure(loss) if self.peers.is_first else None)
-        if math.isnan(mean_psnr(row)):
+        measured = self._measure(loss) if self.peers.is_first else None
+        validation, pictures = self.peers.share(measured)
+        if math.isnan(validation.mean):
             raise self._diverged()
-        best = max((mean_psnr(entry) for entry in self.log), default=-math.inf)
-        if self.record is None:
-            self.log.append(row)
-            return
-        self.record.add(row)
-        if mean_psnr(row) > best:
-            self.save(BEST)
-        self.save(LAST)
-        self.record.show(row, pictures)
+        is_best = validation.mean > max(self.log.means, default=-math.inf)
+        self.log.add(validation)
+        if is_best and self.peers.is_first:
+            self._check_finite()
+            checkpoint.write_best(self.folder, self.released, self.recipe, self._state())
+        self._save_last()
+        self.log.show(pictures)
 
-    def _measure(self, loss: float | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """One row of the log, and the first held-out image at every scale: ILR, output, HR."""
-        row: dict[str, Any] = {"step": self.step, "seconds": round(self.seconds, 1)}
-        row |= {"lr": self.rate, "loss": loss}
-        pictures = {}
+    def _measure(self, loss: float | None) -> tuple[Validation, dict[str, Tensor]]:
+        """All scales, and the first held-out image at each: ILR, output, HR."""
+        psnr, pictures = {}, {}
         self.released.eval()
         for held_out in self.validation:
             restored = held_out.restore(self.released)
-            row[f"psnr_x{held_out.scale:g}"] = held_out.psnr(restored)
+            psnr[held_out.scale] = held_out.psnr(restored)
             shown = (held_out.ilr[0], restored[0].clip(0, 1), held_out.hr[0])
             pictures[f"x{held_out.scale:g}"] = torch.cat(shown, dim=2).cpu()
         self.released.train()
-        return row, pictures
+        return Validation(self.step, round(self.seconds, 1), self.rate, loss, psnr), pictures
 
-    def save(self, name: str) -> None:
-        """Write a checkpoint, whole or not at all; never one that has diverged."""
-        if not self.peers.is_first:
-            return
+    def _check_finite(self) -> None:
         if not all(bool(p.isfinite().all()) for p in self.network.parameters()):
             raise self._diverged()
-        run = {
+
+    def _state(self) -> dict[str, Any]:
+        """What a checkpoint says of the run, in plain values."""
+        return {
             "step": self.step,
             "seconds": self.seconds,
             "start": self.start,
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict() if self.average is not None else None,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "scaler": self.scaler.state_dict(),
-            "sampler": self.sampler.generator.get_state(),
             "device": self.device.type,
             "images": self.sampler.digest,
-            "log": self.log,
+            "log": self.log.rows,
         }
-        checkpoint.write(self.folder / name, self.released, self.recipe, run)
+
+    def _save_last(self) -> None:
+        """Write the checkpoint to go on from; never one that has diverged."""
+        if not self.peers.is_first:
+            return
+        self._check_finite()
+        run = self._state() | {
+            "averaged": int(self.average.n_averaged) if self.average is not None else 0,
+            "scaler": self.scaler.state_dict(),
+            "sampler": self.sampler.generator.get_state(),
+        }
+        parts = {
+            "network": self.network.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        }
+        checkpoint.write_last(self.folder, self.released, self.recipe, run, parts)
 
     def _resume(self) -> None:
-        """Go on from ``last.pt``."""
+        """Go on from the last checkpoint."""
         same = {"device": self.device.type, "images": self.sampler.digest}
-        run = checkpoint.read(self.folder / LAST, self.recipe, **same)
+        run = checkpoint.read_last(self.folder, self.recipe, **same)
         self.network.load_state_dict(run["network"])
         if self.average is not None:
-            self.average.load_state_dict(run["average"])
+            self.average.module.load_state_dict(run["state"])
+            self.average.n_averaged.fill_(run["averaged"])
         for optimizer, state in zip(self.optimizers, run["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         self.scaler.load_state_dict(run["scaler"])
         self.sampler.generator.set_state(run["sampler"])
         self.step, self.seconds, self.start = run["step"], run["seconds"], run["start"]
-        self.log = run["log"]
+        self.log = RunLog(self.log.folder, map(Validation.from_row, run["log"]))
 
 
 def moving_average(network: Network, decay: float) -> AveragedModel:
@@ -377,9 +412,3 @@ def choose_device(name: str) -> str:
     if name == "cuda" and not found:
         raise BigsharpError("PyTorch finds no CUDA GPU here; use --device cpu")
     return "cuda" if found and name != "cpu" else "cpu"
-
-
-def mean_psnr(row: dict[str, Any]) -> float:
-    """Mean over the scales of one row of the log."""
-    values = [value for key, value in row.items() if key.startswith("psnr_")]
-    return sum(values) / len(values)

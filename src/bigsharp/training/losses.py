@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,6 @@ class Supervision(nn.Module):
     Parameters
     ----------
     network : Network
-    loss : str
-        A key of `LOSSES`.
     autocast : torch.dtype
         The convolutions' type; float32 leaves everything as it is.
 
@@ -39,19 +37,30 @@ class Supervision(nn.Module):
     (1 − α) · (the output's loss). The weight decay of equation 8 is the optimizer's.
     """
 
-    def __init__(self, network: Network, loss: str, autocast: torch.dtype = torch.float32) -> None:
+    def __init__(self, network: Network, autocast: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.network = network
-        self.loss = LOSSES[loss]
         self.autocast = autocast
 
-    def forward(self, ilr: Tensor, hr: Tensor, alpha: Tensor) -> Tensor:
-        """The loss, a scalar, for ILR and HR patches (N, 1, H, W)."""
+    def forward(
+        self, ilr: Tensor, hr: Tensor, alpha: Tensor, loss: str, chosen: Sequence[int] = ()
+    ) -> Tensor:
+        """The loss, a scalar.
+
+        Parameters
+        ----------
+        ilr, hr : Tensor, shape (N, 1, H, W)
+        alpha : Tensor, scalar
+        loss : str
+            A key of `LOSSES`.
+        chosen : sequence of int
+            The predictions that are made and supervised; all by default.
+        """
         mixed = self.autocast != torch.float32
         with torch.autocast(ilr.device.type, self.autocast, enabled=mixed):
-            predictions = self.network.predictions(ilr)  # (P, N, 1, H, W)
-            output = self.network.combine(predictions)
-        loss = self.loss(output - hr)
+            predictions = self.network.predictions(ilr, chosen)  # (P, N, 1, H, W)
+            output = self.network.combine(predictions, chosen)
+        total = LOSSES[loss](output - hr)
         if len(predictions) == 1:
-            return loss
-        return alpha * self.loss(predictions - hr) + (1 - alpha) * loss
+            return total
+        return alpha * LOSSES[loss](predictions - hr) + (1 - alpha) * total

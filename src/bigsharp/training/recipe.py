@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any, NoReturn
 from bigsharp.data import SETS
 from bigsharp.errors import BigsharpError
 
+_LOSSES = ("l1", "mse", "charbonnier")
 _CHOICES = {
-    "loss": ("l1", "mse", "charbonnier"),
+    "loss": _LOSSES,
+    "final_loss": ("", *_LOSSES),
     "optimizer": ("muon", "adam", "sgd"),
     "schedule": ("cosine", "step", "plateau", "constant"),
     "autocast": ("none", "bf16", "fp16"),
@@ -24,7 +27,7 @@ _AT_LEAST_1 = (
 )  # fmt: skip
 _AT_LEAST_0 = (
     "lr_adam", "lr_end", "momentum", "weight_decay", "clip", "warmup", "alpha_steps", "ema",
-    "exact", "recycle_every",
+    "exact", "recycle_every", "final_share", "supervised",
 )  # fmt: skip
 
 #: Between two scales of a range. A finer one would only hold more matrices.
@@ -59,6 +62,12 @@ class Recipe:
     patch, batch, steps : int
         Side of a patch in HR pixels, patches a step, steps in all.
     loss : {"l1", "mse", "charbonnier"}
+    final_loss, final_share : str, float
+        Another loss, and the share of the steps, the last ones, that minimise it instead.
+    supervised : int
+        DRCN: how many recursions a step reconstructs, the last and others drawn by chance; 0: all.
+    grow : list of int
+        DRCN: steps at which the recursions double, until all are applied; first a fraction is.
     alpha_steps : int
         DRCN: steps over which α, the weight of the recursions' own losses, falls from 1 to 0.
     optimizer : {"muon", "adam", "sgd"}
@@ -109,6 +118,10 @@ class Recipe:
     batch: int = 64
     steps: int = 10_000
     loss: str = "l1"
+    final_loss: str = ""
+    final_share: float = 0.0
+    supervised: int = 0
+    grow: tuple[int, ...] = ()
     alpha_steps: int = 0
     optimizer: str = "adam"
     lr: float = 1e-3
@@ -155,6 +168,11 @@ class Recipe:
         smallest = math.ceil(4 * max(self.scales))
         if self.validation_crop < smallest:
             self._refuse(f"validation_crop must be at least {smallest}")
+        if bool(self.final_loss) != bool(self.final_share) or self.final_share > 1:
+            self._refuse("final_loss needs a final_share of the steps, above 0 and at most 1")
+        rising = [0, *self.grow]
+        if not all(isinstance(step, int) for step in rising) or rising != sorted(set(rising)):
+            self._refuse("grow must be rising steps, whole numbers above 0")
         if self.schedule == "step" and self.step_every < 1:
             self._refuse("schedule 'step' needs step_every ≥ 1")
         self._check_data()
@@ -190,6 +208,37 @@ class Recipe:
     def trained_scales(self) -> tuple[float, ...]:
         """What a checkpoint says of its scales: those drawn, or the ends of their range."""
         return self.scale_range or self.scales
+
+    def changed(
+        self,
+        *,
+        data: Sequence[str] | None = None,
+        scales: Sequence[float] | None = None,
+        steps: int | None = None,
+        lr: float | None = None,
+        seed: int | None = None,
+    ) -> Recipe:
+        """The recipe with what is given in the place of its own.
+
+        Parameters
+        ----------
+        data, steps, seed
+        scales : sequence of float
+            Trained on alone: no range goes beyond them.
+        lr : float
+            `lr_adam` follows in proportion.
+
+        Raises
+        ------
+        BigsharpError
+            A value is not valid.
+        """
+        given = {"data": data, "scales": scales, "steps": steps, "lr": lr, "seed": seed}
+        given = {key: value for key, value in given.items() if value is not None}
+        if scales is not None:
+            given |= {"scale_range": (), "exact": 0.0}
+        recipe = from_dict(self.as_dict() | given, self.name)
+        return replace(recipe, lr_adam=self.lr_adam * recipe.lr / self.lr)
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain values, fit for a checkpoint or a card."""

@@ -1,11 +1,12 @@
-"""What changes along a run: the learning rate, and the weight of recursive supervision.
+"""What changes along a run: the learning rate, the loss, and what of a DRCN is trained.
 
-Both are functions of the step and of the validations so far, so a resumed run needs no more state.
+All are functions of the step and of the validations so far, so a resumed run needs no more state.
 """
 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 
 from bigsharp.training.recipe import Recipe
@@ -47,3 +48,23 @@ def plateaus(scores: Sequence[float], patience: int) -> int:
 def alpha(recipe: Recipe, step: int) -> float:
     """α, the weight of the recursions' own losses: from 1 to 0 over `alpha_steps` (DRCN, 3.3)."""
     return max(0.0, 1 - step / recipe.alpha_steps) if recipe.alpha_steps else 0.0
+
+
+def loss_name(recipe: Recipe, step: int) -> str:
+    """The loss that step `step` minimises."""
+    final = step >= recipe.steps * (1 - recipe.final_share)
+    return recipe.final_loss if recipe.final_loss and final else recipe.loss
+
+
+def recursions(recipe: Recipe, step: int, full: int) -> int:
+    """How many of a network's `full` recursions are applied at step `step`."""
+    missing = sum(step < grown for grown in recipe.grow)
+    return max(1, full >> missing)
+
+
+def supervised(recipe: Recipe, step: int, count: int) -> list[int]:
+    """Which of `count` predictions step `step` reconstructs, in order: the last is one of them."""
+    if not 0 < recipe.supervised < count:
+        return list(range(count))
+    drawn = random.Random(f"{recipe.seed} {step}").sample(range(count - 1), recipe.supervised - 1)
+    return [*sorted(drawn), count - 1]
