@@ -150,3 +150,19 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path):
             models.load(tmp_path / name)
     with pytest.raises(BigsharpError, match="no such file"):
         models.load(tmp_path / "missing.pt")
+
+
+def test_srcnn_starts_as_bicubic_or_as_its_paper_says() -> None:
+    ilr = torch.rand(1, 1, 20, 22)
+    for kernels in ((9, 1, 5), (9, 5, 5)):
+        assert torch.equal(models.build("srcnn", kernels=kernels)(ilr), ilr)
+    gaussian = models.build("srcnn", gaussian=True)
+    assert float(gaussian.layers[0].weight.std()) == pytest.approx(0.001, rel=0.1)
+
+
+def test_srcnn_continues_a_picture_by_its_border() -> None:
+    network = models.build("srcnn", filters=(4, 3), gaussian=True)
+    for layer in network.layers:
+        torch.nn.init.normal_(layer.weight, std=0.2)
+    flat = network(torch.full((1, 1, 9, 30), 0.3))
+    assert float((flat - flat[0, 0, 4, 15]).abs().max()) < 1e-6

@@ -153,3 +153,11 @@ def test_a_filter_that_gets_no_gradient_any_more_does_not_move() -> None:
     assert torch.all(moved[:, 3] == 0)
     others = [row for row in range(8) if row != 3]
     assert torch.allclose(moved[:, others], orthogonalize(matrices[:, others]), atol=1e-4)
+
+
+def test_the_rim_of_a_patch_is_not_in_the_loss() -> None:
+    network = models.build("vdsr", depth=2, features=2)
+    ilr, hr = torch.rand(2, 2, 1, 8, 9)
+    inner = ((network(ilr) - hr)[..., 2:-2, 2:-2]).abs().mean()
+    loss = Supervision(network, rim=2)(ilr, hr, torch.tensor(0.0), "l1")
+    assert torch.allclose(loss, inner)

@@ -13,7 +13,8 @@ from bigsharp.models.network import Network
 class SRCNN(Network):
     """Super-resolution convolutional network.
 
-    Zero padding keeps the size at every layer, where the authors' code let the border go.
+    Every layer keeps the size: its input is continued by its border pixels (with zeros, flat black
+    would get a frame), where the authors' code let the border go.
 
     Parameters
     ----------
@@ -21,6 +22,9 @@ class SRCNN(Network):
         Filter sizes: (9, 1, 5), which sees 13×13, or (9, 5, 5), the variant of the tables.
     filters : (int, int)
         Channels after the first and the second convolution.
+    gaussian : bool
+        Start from Gaussian weights of standard deviation 0.001, as section 3.3 says; by default
+        from bicubic, which the first filter of each layer hands through.
 
     References
     ----------
@@ -29,23 +33,31 @@ class SRCNN(Network):
     """
 
     def __init__(
-        self, kernels: tuple[int, int, int] = (9, 1, 5), filters: tuple[int, int] = (64, 32)
+        self,
+        kernels: tuple[int, int, int] = (9, 1, 5),
+        filters: tuple[int, int] = (64, 32),
+        gaussian: bool = False,
     ) -> None:
         kernels, filters = tuple(kernels), tuple(filters)  # type: ignore[assignment]
         if len(kernels) != 3 or any(k < 1 or k % 2 == 0 for k in kernels):
             raise ValueError(f"SRCNN needs three odd kernel sizes, not {kernels}")
         if len(filters) != 2 or min(filters) < 1:
             raise ValueError(f"SRCNN needs two filter counts ≥ 1, not {filters}")
-        super().__init__(kernels=list(kernels), filters=list(filters))
+        super().__init__(kernels=list(kernels), filters=list(filters), gaussian=gaussian)
         channels = [1, *filters, 1]
         self.layers = nn.ModuleList(
-            nn.Conv2d(i, o, k, padding=k // 2)
+            nn.Conv2d(i, o, k, padding=k // 2, padding_mode="replicate")
             for i, o, k in zip(channels[:-1], channels[1:], kernels, strict=True)
         )
         for layer in self.layers:
-            # Section 3.3: Gaussian of standard deviation 0.001, biases 0.
-            nn.init.normal_(layer.weight, std=0.001)  # type: ignore[arg-type]
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            if gaussian:
+                nn.init.normal_(layer.weight, std=0.001)  # type: ignore[arg-type]
+            else:
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
+                nn.init.dirac_(layer.weight[:1])  # type: ignore[index]
+        if not gaussian:
+            nn.init.zeros_(self.layers[-1].weight[:, 1:])  # type: ignore[index]
 
     @property
     def receptive_field(self) -> int:

@@ -182,7 +182,7 @@ class Trainer:
             group["initial_lr"] = group["lr"]
         autocast = recipe.autocast if self.device.type == "cuda" else "none"
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=autocast == "fp16")
-        self.supervision: nn.Module = Supervision(self.network, _AUTOCAST[autocast])
+        self.supervision: nn.Module = Supervision(self.network, recipe.rim, _AUTOCAST[autocast])
         if compiled:
             self.supervision.compile()
 

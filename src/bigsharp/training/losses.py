@@ -28,6 +28,8 @@ class Supervision(nn.Module):
     Parameters
     ----------
     network : Network
+    rim : int
+        Pixels along the border of a patch that do not count.
     autocast : torch.dtype
         The convolutions' type; float32 leaves everything as it is.
 
@@ -37,8 +39,11 @@ class Supervision(nn.Module):
     (1 − α) · (the output's loss). The weight decay of equation 8 is the optimizer's.
     """
 
-    def __init__(self, network: Network, autocast: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, network: Network, rim: int = 0, autocast: torch.dtype = torch.float32
+    ) -> None:
         super().__init__()
+        self.inside = (..., slice(rim, -rim or None), slice(rim, -rim or None))
         self.network = network
         self.autocast = autocast
 
@@ -60,7 +65,7 @@ class Supervision(nn.Module):
         with torch.autocast(ilr.device.type, self.autocast, enabled=mixed):
             predictions = self.network.predictions(ilr, chosen)  # (P, N, 1, H, W)
             output = self.network.combine(predictions, chosen)
-        total = LOSSES[loss](output - hr)
+        total = LOSSES[loss]((output - hr)[self.inside])
         if len(predictions) == 1:
             return total
-        return alpha * LOSSES[loss](predictions - hr) + (1 - alpha) * total
+        return alpha * LOSSES[loss]((predictions - hr)[self.inside]) + (1 - alpha) * total

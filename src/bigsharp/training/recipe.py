@@ -27,7 +27,8 @@ _AT_LEAST_1 = (
 )  # fmt: skip
 _AT_LEAST_0 = (
     "lr_adam", "lr_end", "momentum", "weight_decay", "clip", "warmup", "alpha_steps", "ema",
-    "exact", "recycle_every", "final_share", "supervised",
+    "exact", "recycle_every", "final_share", "rim",
+    "supervised",
 )  # fmt: skip
 
 #: Between two scales of a range. A finer one would only hold more matrices.
@@ -62,6 +63,8 @@ class Recipe:
     patch, batch, steps : int
         Side of a patch in HR pixels, patches a step, steps in all.
     loss : {"l1", "mse", "charbonnier"}
+    rim : int
+        Pixels along the border of a patch that the loss leaves out: they see what pads the patch.
     final_loss, final_share : str, float
         Another loss, and the share of the steps, the last ones, that minimise it instead.
     supervised : int
@@ -118,6 +121,7 @@ class Recipe:
     batch: int = 64
     steps: int = 10_000
     loss: str = "l1"
+    rim: int = 0
     final_loss: str = ""
     final_share: float = 0.0
     supervised: int = 0
@@ -170,6 +174,8 @@ class Recipe:
             self._refuse(f"validation_crop must be at least {smallest}")
         if bool(self.final_loss) != bool(self.final_share) or self.final_share > 1:
             self._refuse("final_loss needs a final_share of the steps, above 0 and at most 1")
+        if 2 * self.rim >= self.patch:
+            self._refuse(f"a rim of {self.rim} leaves nothing of a patch of {self.patch}")
         rising = [0, *self.grow]
         if not all(isinstance(step, int) for step in rising) or rising != sorted(set(rising)):
             self._refuse("grow must be rising steps, whole numbers above 0")
