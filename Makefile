@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-slow lint benchmarks sanitize clean
+.PHONY: demo test test-slow lint speed sanitize clean
 
 demo: .venv/base
 	@mkdir -p demo
@@ -25,9 +25,9 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-benchmarks: .venv/dev
+speed: .venv/dev
 	for name in startup resize upscale engines train; do \
-	  $(BIN)/python benchmarks/$$name.py || exit 1; done
+	  $(BIN)/python speed/$$name.py || exit 1; done
 
 # The engine under the compiler's sanitizers; address and undefined go together.
 sanitize: .venv/dev

@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from bigsharp import models
-from bigsharp.models.export import export
-from bigsharp.models.network import Network
+from bigsharp import networks
+from bigsharp.networks.export import export
+from bigsharp.networks.network import Network
 
 # The networks here are tiny: threads would only wait for one another.
 torch.set_num_threads(1)
@@ -67,7 +67,7 @@ def photo(tmp_path: Path, texture: np.ndarray) -> Path:
 def network() -> Network:
     """A small VDSR whose residual is far from zero."""
     torch.manual_seed(1)
-    network = models.build("vdsr", depth=4, features=8)
+    network = networks.build("vdsr", depth=4, features=8)
     torch.nn.init.normal_(network.layers[-1].weight, std=0.1)
     return network.eval()
 
@@ -76,6 +76,6 @@ def network() -> Network:
 def checkpoint(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small network as a checkpoint, with its export beside it."""
     path = tmp_path_factory.mktemp("network") / "small.pt"
-    torch.save(models.pack("vdsr", network), path)
+    torch.save(networks.pack("vdsr", network), path)
     export(path, path.with_suffix(".onnx"))
     return path

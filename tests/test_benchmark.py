@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 import bigsharp
-from bigsharp import metrics, protocol
 from bigsharp.benchmark import published, table
 from bigsharp.benchmark.records import Record, RecordFile
 from bigsharp.benchmark.run import benchmark, check_bicubic
 from bigsharp.errors import BigsharpError
+from bigsharp.scoring import metrics, protocol
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def restored_elsewhere(photos: Path, folder: Path, suffix: str = "") -> Path:
     folder.mkdir(parents=True)
     rules = protocol.PROTOCOLS["published"]
     for path in sorted(photos.iterdir()):
-        hr = protocol.crop(protocol.reference(bigsharp.picture.read(path)), 2)
+        hr = protocol.crop(protocol.reference(bigsharp.io.picture.read(path)), 2)
         ilr = protocol.interpolate(protocol.degrade(hr, 2, rules), hr.shape)
         image = Image.fromarray(protocol.round_to_8bit(ilr).astype(np.uint8))
         image.save(folder / f"{path.stem}{suffix}.png")
@@ -199,7 +199,7 @@ def test_switches_change_the_score_and_its_protocol_s_name(photos: Path) -> None
 def test_rgb_scores_the_colour_picture(photos: Path) -> None:
     path = photos / "img_0.png"
     hr = np.asarray(Image.open(path)).astype(float)
-    from bigsharp.resize import imresize
+    from bigsharp.image.resize import imresize
 
     ilr = protocol.round_to_8bit(imresize(imresize(hr, 0.5), 2))
     rules = protocol.choose(colour="rgb", border=3)

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 import bigsharp
-from bigsharp import cli, models, weightfile
-from bigsharp.models.network import Network
+from bigsharp import cli, networks
+from bigsharp.networks.network import Network
+from bigsharp.weights import file
 
 
 class Outcome:
@@ -335,7 +336,7 @@ validation_crop = 36
 def test_damaged_weights_are_one_line(
     call, photo: Path, tmp_path: Path, network: Network, engine: str
 ) -> None:
-    whole = models.as_packed(models.pack("vdsr", network))
+    whole = networks.as_packed(networks.pack("vdsr", network))
     name = "layers.1.weight"
     nan = whole.state | {name: np.full_like(whole.state[name], np.nan)}
     missing = {other: values for other, values in whole.state.items() if other != name}
@@ -344,7 +345,7 @@ def test_damaged_weights_are_one_line(
         (missing, (f"{tmp_path}/damaged.safetensors: the weights",)),
     ):
         model = tmp_path / "damaged.safetensors"
-        model.write_bytes(weightfile.to_bytes(replace(whole, state=state)))
+        model.write_bytes(file.to_bytes(replace(whole, state=state)))
         output = tmp_path / "out.png"
         done = call("upscale", photo, "-o", output, "--model", model, "--engine", engine)
         assert_one_line(done, *words)
@@ -378,7 +379,7 @@ def test_anybody_s_pictures_and_any_scale(
     assert "tiny.png: 9×9, smaller than a patch needs" in done.err
     assert "bigsharp: skipped 2 pictures" in done.err
     assert "step 4/4" in done.err
-    content = models.read_checkpoint(best)
+    content = networks.read_checkpoint(best)
     assert (content["scales"], content["recipe"]["data"]) == ([2.5], (str(mine),))
     assert content["recipe"]["lr_adam"] == pytest.approx(5e-5)
     assert content["recipe"]["seed"] == 3

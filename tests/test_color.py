@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage.color import rgb2ycbcr
 
-from bigsharp.color import luma, rgb_to_ycbcr, ycbcr_to_rgb
+from bigsharp.image.color import luma, rgb_to_ycbcr, ycbcr_to_rgb
 
 colours = arrays(np.float64, (5, 3), elements=st.floats(0, 1))
 

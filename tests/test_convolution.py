@@ -7,12 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bigsharp import models
-from bigsharp.engines import native
-from bigsharp.models.convolution import convolve_relu
-from bigsharp.models.network import Network
+from bigsharp import kernels, networks
+from bigsharp.networks.convolution import convolve_relu
+from bigsharp.networks.network import Network
 
-LANES = native._native.lanes()
+LANES = kernels._native.lanes()
 
 
 def gradients(network: Network, ilr: torch.Tensor) -> list[torch.Tensor]:
@@ -55,6 +54,17 @@ def test_result_and_gradients_are_pytorch_s(
         assert (ours - theirs).norm() <= 1e-5 * theirs.norm()
 
 
+def nearest_to_zero(network: Network, ilr: torch.Tensor) -> float:
+    """The smallest absolute value that any ReLU of the network is given."""
+    found = []
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and layer.out_channels > 1:
+            layer.register_forward_hook(lambda *seen: found.append(float(seen[2].abs().min())))
+    with torch.no_grad():
+        network(ilr)
+    return min(found)
+
+
 @pytest.mark.parametrize(
     ("architecture", "options"),
     [
@@ -64,16 +74,20 @@ def test_result_and_gradients_are_pytorch_s(
     ],
 )
 def test_a_network_s_gradients(architecture: str, options: dict) -> None:
-    torch.manual_seed(0)
-    network = models.build(architecture, **options).to(memory_format=torch.channels_last)
-    for values in network.parameters():
-        if values.abs().sum() == 0:
-            nn.init.normal_(values, std=0.05)
+    for seed in range(9):
+        torch.manual_seed(seed)
+        network = networks.build(architecture, **options).to(memory_format=torch.channels_last)
+        for values in network.parameters():
+            if values.abs().sum() == 0:
+                nn.init.normal_(values, std=0.05)
+        ilr = torch.rand(3, 1, 21, 30)
+        # Where ReLU's input is zero but for rounding, either of two gradients is right.
+        if nearest_to_zero(copy.deepcopy(network).double().eval(), ilr.double()) > 1e-6:
+            break
     if architecture == "drcn":
         # Not a convolution's, and a difference of nearly equal sums: recursions that start as the
         # identity predict the same, so PyTorch's own float32 is off by up to 3e-5 of it, too.
         network.mixture.requires_grad_(False)
-    ilr = torch.rand(3, 1, 21, 30)
     ours = gradients(network.train(), ilr)
     theirs = gradients(copy.deepcopy(network).double(), ilr.double())
     assert len(ours) == len(theirs)
@@ -83,7 +97,7 @@ def test_a_network_s_gradients(architecture: str, options: dict) -> None:
 
 def test_the_same_run_gives_the_same_bits() -> None:
     torch.manual_seed(0)
-    network = models.build("vdsr", depth=4, features=LANES).train()
+    network = networks.build("vdsr", depth=4, features=LANES).train()
     nn.init.normal_(network.layers[-1].weight, std=0.1)
     ilr = torch.rand(5, 1, 20, 20)
     first = [g.clone() for g in gradients(network, ilr)]
@@ -97,7 +111,7 @@ def test_pytorch_computes_what_is_not_training_or_does_not_fit(
     def refuse(*arguments: object) -> None:
         raise AssertionError("the native engine was asked")
 
-    monkeypatch.setattr(native, "convolve", refuse)
+    monkeypatch.setattr(kernels, "convolve", refuse)
     x = torch.rand(1, LANES, 8, 8)
     layer = nn.Conv2d(LANES, LANES, 3, padding=1)
     with pytest.raises(AssertionError, match="was asked"):
@@ -119,7 +133,7 @@ def test_pytorch_computes_what_is_not_training_or_does_not_fit(
         convolve_relu(nn.Conv2d(LANES, LANES, **{"kernel_size": 3} | other), x)
     with torch.autocast("cpu", torch.bfloat16):
         convolve_relu(layer, x)
-    monkeypatch.setattr(native, "_native", None)
+    monkeypatch.setattr(kernels, "_native", None)
     convolve_relu(layer, x)
 
 
@@ -134,8 +148,8 @@ def test_batches_of_the_wrong_shape() -> None:
         (x, x[:1].copy(), taps, bias),
     ):
         with pytest.raises(ValueError, match=r"batch|weights"):
-            native.convolve(*wrong, relu=True, threads=1)
+            kernels.convolve(*wrong, relu=True, threads=1)
     for gradient, mask in ((x[:1].copy(), x), (x, x[:1].copy())):
         with pytest.raises(ValueError, match="differ in shape"):
-            native.correlate(x, gradient, mask, 1)
-    assert native.convolve(x, x, taps, bias, relu=False, threads=9).shape == x.shape
+            kernels.correlate(x, gradient, mask, 1)
+    assert kernels.convolve(x, x, taps, bias, relu=False, threads=9).shape == x.shape

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from bigsharp.metrics import psnr, ssim
+from bigsharp.scoring.metrics import psnr, ssim
 
 
 def pair(seed: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bigsharp import models
+from bigsharp import networks
 from bigsharp.errors import BigsharpError
 
 SMALL = [
@@ -22,7 +22,7 @@ SMALL = [
 
 @pytest.mark.parametrize(("architecture", "options"), SMALL)
 def test_receptive_field_is_what_a_pixel_really_depends_on(architecture: str, options: dict):
-    network = models.build(architecture, **options).double()
+    network = networks.build(architecture, **options).double()
     for parameter in network.parameters():
         torch.nn.init.uniform_(parameter, 0.1, 0.2)
     ilr = torch.ones(1, 1, 61, 61, dtype=torch.double, requires_grad=True)
@@ -33,7 +33,7 @@ def test_receptive_field_is_what_a_pixel_really_depends_on(architecture: str, op
 
 @pytest.mark.parametrize(("architecture", "options"), SMALL)
 def test_macs_are_those_that_are_done(architecture: str, options: dict):
-    network = models.build(architecture, **options)
+    network = networks.build(architecture, **options)
     counted = 0
 
     def count(layer: torch.nn.Conv2d, _inputs: object, _output: object) -> None:
@@ -68,7 +68,7 @@ def test_macs_are_those_that_are_done(architecture: str, options: dict):
 def test_sizes_are_those_of_the_papers(
     architecture: str, options: dict, field: int, weights: int, macs: int
 ):
-    network = models.build(architecture, **options)
+    network = networks.build(architecture, **options)
     assert network.receptive_field == field
     assert network.halo == field // 2
     assert network.weight_count == weights
@@ -80,12 +80,12 @@ def test_sizes_are_those_of_the_papers(
 
 def test_an_untrained_residual_vdsr_is_bicubic():
     ilr = torch.rand(1, 1, 12, 10)
-    assert torch.equal(models.build("vdsr", depth=5, features=4)(ilr), ilr)
-    assert not torch.allclose(models.build("vdsr", depth=5, features=4, residual=False)(ilr), ilr)
+    assert torch.equal(networks.build("vdsr", depth=5, features=4)(ilr), ilr)
+    assert not torch.allclose(networks.build("vdsr", depth=5, features=4, residual=False)(ilr), ilr)
 
 
 def test_drcn_output_is_the_weighted_mean_of_its_predictions():
-    network = models.build("drcn", recursions=3, filters=4)
+    network = networks.build("drcn", recursions=3, filters=4)
     with torch.no_grad():
         network.mixture.copy_(torch.tensor([1.0, 2.0, 5.0]))
     ilr = torch.rand(2, 1, 8, 9)
@@ -96,20 +96,20 @@ def test_drcn_output_is_the_weighted_mean_of_its_predictions():
 
 
 def test_drcn_recursion_starts_as_the_identity_and_shares_its_weights():
-    network = models.build("drcn", recursions=5, filters=6)
+    network = networks.build("drcn", recursions=5, filters=6)
     states = network.features(torch.rand(1, 1, 8, 8))
     assert all(torch.allclose(state, states[0]) for state in states)
-    fewer = models.build("drcn", recursions=2, filters=6)
+    fewer = networks.build("drcn", recursions=2, filters=6)
     assert fewer.weight_count == network.weight_count
 
 
 def test_basic_drcn_is_the_last_recursion_without_the_input():
-    network = models.build("drcn", recursions=4, filters=3, ensemble=False, skip=False)
+    network = networks.build("drcn", recursions=4, filters=3, ensemble=False, skip=False)
     ilr = torch.rand(1, 1, 7, 7)
     last = network.features(ilr)[-1]
     assert torch.equal(network(ilr), network.reconstruct(last, ilr))
     assert network.mixture is None
-    with_skip = models.build("drcn", recursions=4, filters=3, ensemble=False)
+    with_skip = networks.build("drcn", recursions=4, filters=3, ensemble=False)
     with_skip.load_state_dict(network.state_dict())
     assert torch.allclose(with_skip(ilr) - network(ilr), ilr, atol=1e-6)
 
@@ -118,9 +118,9 @@ def test_basic_drcn_is_the_last_recursion_without_the_input():
 def test_a_checkpoint_builds_the_same_network_again(
     architecture: str, options: dict, tmp_path: Path
 ):
-    network = models.build(architecture, **options)
-    torch.save(models.pack(architecture, network), tmp_path / "a.pt")
-    again = models.load(tmp_path / "a.pt")
+    network = networks.build(architecture, **options)
+    torch.save(networks.pack(architecture, network), tmp_path / "a.pt")
+    again = networks.load(tmp_path / "a.pt")
     ilr = torch.rand(1, 1, 20, 20)
     assert type(again) is type(network)
     assert torch.equal(again(ilr), network(ilr))
@@ -139,7 +139,7 @@ def test_a_checkpoint_builds_the_same_network_again(
 )
 def test_impossible_networks_are_refused(architecture: str, options: dict, words: str):
     with pytest.raises(BigsharpError, match=words):
-        models.build(architecture, **options)
+        networks.build(architecture, **options)
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path):
@@ -147,21 +147,21 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path):
     torch.save({"a": 1}, tmp_path / "other.pt")
     for name in ("bad.pt", "other.pt"):
         with pytest.raises(BigsharpError, match="not a checkpoint"):
-            models.load(tmp_path / name)
+            networks.load(tmp_path / name)
     with pytest.raises(BigsharpError, match="no such file"):
-        models.load(tmp_path / "missing.pt")
+        networks.load(tmp_path / "missing.pt")
 
 
 def test_srcnn_starts_as_bicubic_or_as_its_paper_says() -> None:
     ilr = torch.rand(1, 1, 20, 22)
     for kernels in ((9, 1, 5), (9, 5, 5)):
-        assert torch.equal(models.build("srcnn", kernels=kernels)(ilr), ilr)
-    gaussian = models.build("srcnn", gaussian=True)
+        assert torch.equal(networks.build("srcnn", kernels=kernels)(ilr), ilr)
+    gaussian = networks.build("srcnn", gaussian=True)
     assert float(gaussian.layers[0].weight.std()) == pytest.approx(0.001, rel=0.1)
 
 
 def test_srcnn_continues_a_picture_by_its_border() -> None:
-    network = models.build("srcnn", filters=(4, 3), gaussian=True)
+    network = networks.build("srcnn", filters=(4, 3), gaussian=True)
     for layer in network.layers:
         torch.nn.init.normal_(layer.weight, std=0.2)
     flat = network(torch.full((1, 1, 9, 30), 0.3))

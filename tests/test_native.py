@@ -15,15 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bigsharp import engines, models, weightfile, weights
+from bigsharp import engines, kernels, networks, weights
 from bigsharp.benchmark.run import benchmark
-from bigsharp.engines import native, open_engine
+from bigsharp.engines import open_engine
 from bigsharp.engines.native import NativeEngine
 from bigsharp.errors import BigsharpError
-from bigsharp.models.network import Network
-from bigsharp.picture import Picture
-from bigsharp.pipeline import choose_target, upscale_picture
-from bigsharp.weightfile import Packed
+from bigsharp.io.picture import Picture
+from bigsharp.networks.network import Network
+from bigsharp.restore.pipeline import choose_target, upscale_picture
+from bigsharp.weights import file
+from bigsharp.weights.file import Packed
 from conftest import Run
 
 #: Those of this machine.
@@ -31,13 +32,13 @@ INSTRUCTIONS = {
     "x86-64-v4": ["x86-64-v3", "x86-64-v4"],
     "x86-64-v3": ["x86-64-v3"],
     "neon": ["neon"],
-}[native.instructions() or ""]
+}[kernels.instructions() or ""]
 
 
 def draw(architecture: str, seed: int = 0, **options: object) -> Network:
     """A network of random weights, none of them zero."""
     torch.manual_seed(seed)
-    network = models.build(architecture, **options)
+    network = networks.build(architecture, **options)
     for name, values in network.named_parameters():
         if name.endswith("bias"):
             torch.nn.init.normal_(values, std=0.05)
@@ -47,7 +48,7 @@ def draw(architecture: str, seed: int = 0, **options: object) -> Network:
 
 
 def packed(architecture: str, network: Network) -> Packed:
-    return models.as_packed(models.pack(architecture, network, [2, 3]))
+    return networks.as_packed(networks.pack(architecture, network, [2, 3]))
 
 
 def exactly(network: Network, ilr: np.ndarray) -> np.ndarray:
@@ -64,7 +65,7 @@ def picture(seed: int, height: int, width: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def released() -> Packed:
-    return weightfile.read(weights.path("vdsr", weightfile.SUFFIX))
+    return file.read(weights.path("vdsr", file.SUFFIX))
 
 
 @pytest.mark.parametrize("instructions", INSTRUCTIONS)
@@ -86,9 +87,9 @@ def test_trained_drcn_against_float64(
 
 
 def compare_with_float64(model: str, instructions: str, threads: int, ilr: np.ndarray) -> None:
-    path = weights.path(model, weightfile.SUFFIX)
-    network = models.load(path)
-    engine = NativeEngine(weightfile.read(path), threads, instructions)
+    path = weights.path(model, file.SUFFIX)
+    network = networks.load(path)
+    engine = NativeEngine(file.read(path), threads, instructions)
     assert engine.instructions == instructions
     assert np.abs(engine.restore(ilr) - exactly(network, ilr)).max() < 1e-5
 
@@ -146,7 +147,7 @@ def test_any_number_of_threads_gives_the_same_bits(
     model: str, height: int, width: int, threads: int
 ) -> None:
     ilr = picture(height, height, width)
-    network = weightfile.read(weights.path(model, weightfile.SUFFIX))
+    network = file.read(weights.path(model, file.SUFFIX))
     one, several = (NativeEngine(network, count).restore(ilr) for count in (1, threads))
     assert np.array_equal(one, several)
 
@@ -248,8 +249,8 @@ def test_where_it_cannot_run_another_does_and_one_line_says_so(
     monkeypatch: pytest.MonkeyPatch, checkpoint: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(engines, "has_cuda", lambda: False)
-    monkeypatch.setattr(native, "_native", None)
-    native.instructions.cache_clear()
+    monkeypatch.setattr(kernels, "_native", None)
+    kernels.instructions.cache_clear()
     engines._tell_once.cache_clear()
     try:
         with caplog.at_level(logging.WARNING):
@@ -260,7 +261,7 @@ def test_where_it_cannot_run_another_does_and_one_line_says_so(
         with pytest.raises(BigsharpError, match="built without its native engine"):
             open_engine("vdsr", "native")
     finally:
-        native.instructions.cache_clear()
+        kernels.instructions.cache_clear()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how to run out of threads differs")
@@ -349,7 +350,7 @@ def test_damaged_weights() -> None:
 
 
 def test_weights_of_the_wrong_shape() -> None:
-    network = native._native.Network()
+    network = kernels._native.Network()
     square, bias = np.zeros((8, 8, 3, 3), np.float32), np.zeros(8, np.float32)
     for wrong in (square[:, :4].copy(), square[..., :1].copy(), square[:0]):
         with pytest.raises(ValueError, match="3×3"):
@@ -363,26 +364,26 @@ def test_weights_of_the_wrong_shape() -> None:
     with pytest.raises(ValueError, match="differ"):
         network.convolve(0, weight)
     with pytest.raises(ValueError, match="no image"):
-        native._native.Stream(network, 10, 1)
+        kernels._native.Stream(network, 10, 1)
     network.reconstruct(0, np.zeros((1, 64, 3, 3), np.float32), np.zeros(1, np.float32), 1, False)
     for width, threads in ((0, 1), (-1, 1), (2**62, 1), (10, 0)):
         with pytest.raises(ValueError, match="at least 1"):
-            native._native.Stream(network, width, threads)
+            kernels._native.Stream(network, width, threads)
     with pytest.raises(ValueError, match="width of the stream"):
-        native._native.Stream(network, 10, 1).push(np.zeros((3, 11), np.float32))
+        kernels._native.Stream(network, 10, 1).push(np.zeros((3, 11), np.float32))
 
 
 def test_a_stream_is_of_the_network_that_it_was_opened_on() -> None:
-    network = native._native.Network()
+    network = kernels._native.Network()
     weight, bias = np.ones((1, 8, 3, 3), np.float32), np.ones(1, np.float32)
     network.embed(weight.reshape(8, 1, 3, 3), np.zeros(8, np.float32))
     network.reconstruct(0, weight, bias, 1, False)
     rows = picture(0, 9, 20)
-    before = native._native.Stream(network, 20, 2)
+    before = kernels._native.Stream(network, 20, 2)
     alone = np.concatenate([before.push(rows), before.finish()])
     with pytest.raises(RuntimeError, match="at its end"):
         before.push(rows)
-    stream = native._native.Stream(network, 20, 2)
+    stream = kernels._native.Stream(network, 20, 2)
     for _ in range(100):
         network.reconstruct(0, weight, bias, 1, False)
     assert np.array_equal(np.concatenate([stream.push(rows), stream.finish()]), alone)
@@ -391,7 +392,7 @@ def test_a_stream_is_of_the_network_that_it_was_opened_on() -> None:
 def test_networks_that_it_does_not_run(tmp_path: Path) -> None:
     srcnn = packed("srcnn", draw("srcnn"))
     path = tmp_path / "srcnn.safetensors"
-    path.write_bytes(weightfile.to_bytes(srcnn))
+    path.write_bytes(file.to_bytes(srcnn))
     assert open_engine(path).name == "torch"
     with pytest.raises(BigsharpError, match="vdsr and drcn, not srcnn"):
         open_engine(path, "native")
@@ -438,11 +439,11 @@ def test_others_run_meanwhile_and_ctrl_c_stops_it_within_a_second(released: Pack
 def test_a_weights_file_keeps_the_network(tmp_path: Path, network: Network) -> None:
     path = tmp_path / "a.safetensors"
     before = packed("vdsr", network)
-    path.write_bytes(weightfile.to_bytes(before))
-    after = weightfile.read(path)
+    path.write_bytes(file.to_bytes(before))
+    after = file.read(path)
     assert (after.architecture, after.options, after.scales) == ("vdsr", network.options, (2, 3))
     assert all(np.array_equal(after.state[name], before.state[name]) for name in before.state)
-    again = models.load(path)
+    again = networks.load(path)
     assert torch.equal(again.layers[0].weight, network.layers[0].weight)
 
 

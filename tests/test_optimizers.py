@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bigsharp import models
+from bigsharp import networks
 from bigsharp.training.losses import LOSSES, Supervision
 from bigsharp.training.optimizers import Muon, make_optimizers, orthogonalize
 from bigsharp.training.recipe import Recipe
@@ -72,7 +72,7 @@ def test_the_decay_of_muon_is_a_share_of_its_rate() -> None:
 
 
 def test_muon_leaves_biases_and_single_outputs_to_adam() -> None:
-    network = models.build("drcn", recursions=3, filters=4)
+    network = networks.build("drcn", recursions=3, filters=4)
     recipe = Recipe("a", "drcn", optimizer="muon", lr=0.02, lr_adam=1e-3, momentum=0.95)
     muon, adam = make_optimizers(recipe, network)
     of_muon, of_adam = ({id(p) for g in o.param_groups for p in g["params"]} for o in (muon, adam))
@@ -122,7 +122,7 @@ def test_losses() -> None:
 def test_recursive_supervision_is_the_paper_s() -> None:
     """DRCN, equations 7 and 8, written out."""
     torch.manual_seed(0)
-    network = models.build("drcn", recursions=3, filters=4)
+    network = networks.build("drcn", recursions=3, filters=4)
     nn.init.normal_(network.reconstruction[1].weight, std=0.1)
     ilr, hr = torch.rand(2, 2, 1, 8, 9)
     recursions = [network.reconstruct(state, ilr) for state in network.features(ilr)]
@@ -137,7 +137,7 @@ def test_recursive_supervision_is_the_paper_s() -> None:
 
 
 def test_a_network_of_one_prediction_has_one_loss_whatever_alpha() -> None:
-    network = models.build("drcn", recursions=3, filters=4, ensemble=False, skip=False)
+    network = networks.build("drcn", recursions=3, filters=4, ensemble=False, skip=False)
     ilr, hr = torch.rand(2, 2, 1, 8, 9)
     expected = float((hr - network(ilr)).abs().mean())
     for weight in (1.0, 0.3):
@@ -156,7 +156,7 @@ def test_a_filter_that_gets_no_gradient_any_more_does_not_move() -> None:
 
 
 def test_the_rim_of_a_patch_is_not_in_the_loss() -> None:
-    network = models.build("vdsr", depth=2, features=2)
+    network = networks.build("vdsr", depth=2, features=2)
     ilr, hr = torch.rand(2, 2, 1, 8, 9)
     inner = ((network(ilr) - hr)[..., 2:-2, 2:-2]).abs().mean()
     loss = Supervision(network, rim=2)(ilr, hr, torch.tensor(0.0), "l1")

@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from bigsharp import protocol
 from bigsharp.errors import BigsharpError
-from bigsharp.resize import imresize
+from bigsharp.image.resize import imresize
+from bigsharp.scoring import protocol
 from bigsharp.training.patches import (
     PatchSampler,
     hold_out,

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bigsharp import protocol
 from bigsharp.benchmark import perceptual
 from bigsharp.benchmark.ifc import SMALLEST, ifc
 from bigsharp.benchmark.records import RecordFile
 from bigsharp.benchmark.run import benchmark
 from bigsharp.errors import BigsharpError
-from bigsharp.resize import imresize
+from bigsharp.image.resize import imresize
+from bigsharp.scoring import protocol
 
 
 @pytest.fixture

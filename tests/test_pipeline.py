@@ -6,15 +6,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bigsharp import models
+from bigsharp import networks
 from bigsharp.engines import Family, open_engine
 from bigsharp.engines.torch import TorchEngine
 from bigsharp.errors import BigsharpError
-from bigsharp.models.export import export
-from bigsharp.models.network import Network
-from bigsharp.picture import Picture
-from bigsharp.pipeline import choose_target, upscale_picture
-from bigsharp.tiles import tiles
+from bigsharp.image.tiles import tiles
+from bigsharp.io.picture import Picture
+from bigsharp.networks.export import export
+from bigsharp.networks.network import Network
+from bigsharp.restore.pipeline import choose_target, upscale_picture
 
 sizes = st.integers(1, 60)
 
@@ -124,7 +124,7 @@ def test_two_steps_round_8_bits_once() -> None:
 
 def test_engines_know_the_scales_trained_on(network: Network, tmp_path: Path) -> None:
     path = tmp_path / "network.pt"
-    torch.save(models.pack("vdsr", network, (2, 3.5)), path)
+    torch.save(networks.pack("vdsr", network, (2, 3.5)), path)
     export(path, path.with_suffix(".onnx"))
     for engine in (open_engine(path), open_engine(path.with_suffix(".onnx"))):
         assert list(engine.scales) == [2, 3.5]
@@ -163,9 +163,9 @@ def test_engines_agree(checkpoint: Path) -> None:
 @pytest.mark.parametrize("architecture", ["srcnn", "vdsr", "drcn"])
 def test_every_architecture_can_be_exported(architecture: str, tmp_path: Path) -> None:
     options = {"recursions": 3, "filters": 4} if architecture == "drcn" else {}
-    network = models.build(architecture, **options)
+    network = networks.build(architecture, **options)
     path = tmp_path / "network.pt"
-    torch.save(models.pack(architecture, network), path)
+    torch.save(networks.pack(architecture, network), path)
     export(path, path.with_suffix(".onnx"))
     ilr = np.random.default_rng(0).random((17, 23), np.float32)
     exported = open_engine(path.with_suffix(".onnx"))
@@ -176,7 +176,7 @@ def test_every_architecture_can_be_exported(architecture: str, tmp_path: Path) -
 
 
 def test_only_luma_is_restored(checkpoint: Path, texture: np.ndarray) -> None:
-    from bigsharp.color import rgb_to_ycbcr
+    from bigsharp.image.color import rgb_to_ycbcr
 
     picture = Picture(texture / 255 * 0.5 + 0.25)
     target = choose_target(picture.size, 2)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from bigsharp import protocol
 from bigsharp.benchmark.run import benchmark
+from bigsharp.scoring import protocol
 
 #: The bicubic row as the slides and the papers print it: PSNR and SSIM at ×2, ×3, ×4.
 PUBLISHED = {

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bigsharp import models
+from bigsharp import networks
 from bigsharp.errors import BigsharpError
 from bigsharp.training.queue import Entry, parse_duration, read_queue
 
@@ -69,7 +69,9 @@ def test_the_runs_are_trained_in_order_and_passed_over_once_done(lab: Path, comm
     assert (waiting.returncode, waiting.stdout) == (0, "trunk: waits\nanneal: waits\n")
     done = command("queue", path)
     assert (done.returncode, done.stderr) == (0, "")
-    trunk, anneal = (models.read_checkpoint(lab / name / "last.pt") for name in ("trunk", "anneal"))
+    trunk, anneal = (
+        networks.read_checkpoint(lab / name / "last.pt") for name in ("trunk", "anneal")
+    )
     assert 1 <= trunk["seconds"] < 10
     assert (anneal["step"], anneal["recipe"]["seed"]) == (20, 3)
     assert anneal["start"] == str(lab / "trunk/last.pt")
@@ -84,7 +86,7 @@ def test_the_runs_are_trained_in_order_and_passed_over_once_done(lab: Path, comm
     assert {file: file.read_bytes() for file in lab.glob("*/*.pt")} == before
     path.write_text(TWO.replace("1s", "2s"))
     assert command("queue", path).returncode == 0
-    assert models.read_checkpoint(lab / "trunk/last.pt")["seconds"] >= 2
+    assert networks.read_checkpoint(lab / "trunk/last.pt")["seconds"] >= 2
 
 
 def test_a_run_that_cannot_be_does_not_keep_the_others(lab: Path, command) -> None:
@@ -112,7 +114,7 @@ def test_a_run_that_cannot_be_does_not_keep_the_others(lab: Path, command) -> No
         f"bigsharp: {path}: run 4: {lab}/tiny is the folder of a run before it",
     ]
     assert "other: nowhere: neither a known image set nor a folder" in done.stdout
-    assert models.read_checkpoint(lab / "tiny/last.pt")["step"] == 20
+    assert networks.read_checkpoint(lab / "tiny/last.pt")["step"] == 20
 
 
 def test_images_that_changed_fail_their_run_alone(lab: Path, command) -> None:
@@ -124,7 +126,7 @@ def test_images_that_changed_fail_their_run_alone(lab: Path, command) -> None:
     assert done.returncode == 1
     assert "trunk: " in done.stdout
     assert "the images trained on then and now differ" in done.stdout
-    assert models.read_checkpoint(lab / "tiny/last.pt")["step"] == 20
+    assert networks.read_checkpoint(lab / "tiny/last.pt")["step"] == 20
 
 
 def wait_for(path: Path) -> None:
@@ -162,10 +164,10 @@ def test_a_kill_at_any_moment_loses_no_checkpoint(lab: Path, command) -> None:
     wait_for(lab / "trunk/last.pt")
     process.send_signal(signal.SIGKILL)
     process.wait()
-    reached = models.read_checkpoint(lab / "trunk/last.pt")["step"]
+    reached = networks.read_checkpoint(lab / "trunk/last.pt")["step"]
     assert command("queue", path).returncode == 0
-    assert models.read_checkpoint(lab / "trunk/last.pt")["step"] > reached
-    assert models.read_checkpoint(lab / "anneal/last.pt")["step"] == 20
+    assert networks.read_checkpoint(lab / "trunk/last.pt")["step"] > reached
+    assert networks.read_checkpoint(lab / "anneal/last.pt")["step"] == 20
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bigsharp import models
+from bigsharp import networks
 from bigsharp.errors import BigsharpError
 from bigsharp.training.recipe import Recipe, from_dict, load_recipe, shipped
 
@@ -23,7 +23,7 @@ def test_the_shipped_recipes_are_these() -> None:
 def test_every_shipped_recipe_is_valid(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
-    assert models.build(recipe.architecture, **recipe.options)
+    assert networks.build(recipe.architecture, **recipe.options)
 
 
 def test_the_papers_recipes_are_the_papers() -> None:
@@ -35,7 +35,7 @@ def test_the_papers_recipes_are_the_papers() -> None:
     drcn = load_recipe("drcn-paper")
     assert (drcn.lr, drcn.schedule, drcn.patience, drcn.lr_end) == (0.01, "plateau", 5, 1e-6)
     assert drcn.alpha_steps > 0
-    assert models.build("drcn", **drcn.options).weight_count == 1_774_080
+    assert networks.build("drcn", **drcn.options).weight_count == 1_774_080
     basic = load_recipe("drcn-basic")
     assert not basic.options["ensemble"]
     assert not basic.options["skip"]

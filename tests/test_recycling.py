@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from bigsharp import models
-from bigsharp.models.network import Network
+from bigsharp import networks
+from bigsharp.networks.network import Network
 from bigsharp.training.recycling import dead_filters, recycle
 
 NETWORKS = {
@@ -20,7 +20,7 @@ NETWORKS = {
 def build(name: str) -> Network:
     """A network with two dead filters in every layer that can be recycled."""
     torch.manual_seed(0)
-    network = models.build(name, **NETWORKS[name])
+    network = networks.build(name, **NETWORKS[name])
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.2)
     for layer, _ in network.pairs:

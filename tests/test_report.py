@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bigsharp import protocol
 from bigsharp.benchmark import figures
 from bigsharp.benchmark.figures import Box, Comparison
 from bigsharp.benchmark.methods import open_methods
 from bigsharp.benchmark.report import parse_crop
 from bigsharp.benchmark.run import benchmark
 from bigsharp.errors import BigsharpError
-from bigsharp.protocol import Score
+from bigsharp.scoring import protocol
+from bigsharp.scoring.protocol import Score
 
 
 @pytest.fixture(scope="module")

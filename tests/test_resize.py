@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bigsharp.resize import AxisMap, imresize, scaled_size
+from bigsharp.image.resize import AxisMap, imresize, scaled_size
 
 scales = st.floats(0.15, 6)
 lengths = st.integers(1, 40)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bigsharp import models
+from bigsharp import networks
 from bigsharp.errors import BigsharpError
 from bigsharp.training import checkpoint, log
 from bigsharp.training.loop import Status, Trainer, moving_average
@@ -61,7 +61,7 @@ def test_training_beats_bicubic_on_images_it_never_saw(recipe: Recipe, tmp_path:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["400", "800"]
     assert float(rows[-1]["psnr_x2"]) == trainer.log.psnr[2]
-    best = models.load(tmp_path / "best.pt")
+    best = networks.load(tmp_path / "best.pt")
     with torch.inference_mode():
         restored = best(trainer.validation[0].ilr)
     assert trainer.validation[0].psnr(restored) == pytest.approx(trainer.log.psnr[2], abs=0.01)
@@ -83,7 +83,7 @@ def test_every_shipped_recipe_trains(name: str, photos: Path, tmp_path: Path) ->
     before = [w.clone() for w in weights(trainer)]
     trainer.train()
     assert not any(map(torch.equal, before, weights(trainer)))
-    assert models.load(tmp_path / "last.pt").options == trainer.network.options
+    assert networks.load(tmp_path / "last.pt").options == trainer.network.options
 
 
 def test_the_basic_drcn_does_not_converge(photos: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_plateaus_lower_the_rate_until_training_ends(recipe: Recipe, tmp_path: P
 def test_what_is_saved_is_the_moving_average(recipe: Recipe, tmp_path: Path) -> None:
     trainer = Trainer(replace(recipe, ema=0.99, optimizer="muon", lr=0.02), tmp_path)
     trainer.train()
-    saved = models.load(tmp_path / "last.pt")
+    saved = networks.load(tmp_path / "last.pt")
     for mean, kept, now in zip(
         trainer.released.parameters(), saved.parameters(), trainer.network.parameters(), strict=True
     ):
@@ -191,7 +191,7 @@ def test_what_is_saved_is_the_moving_average(recipe: Recipe, tmp_path: Path) -> 
 
 
 def test_the_moving_average_starts_short_and_grows_to_its_decay() -> None:
-    network = models.build("vdsr", depth=2, features=2)
+    network = networks.build("vdsr", depth=2, features=2)
     average = moving_average(network, 0.5)
     expected = 0.0
     for count in range(12):
@@ -215,7 +215,7 @@ def test_a_run_starts_from_given_weights_and_never_ends_below_them(
     tuned.train()
     assert tuned.log.rows[0]["step"] == 0
     assert tuned.log.rows[0]["psnr_x2"] == first.log.rows[-1]["psnr_x2"]
-    best = models.read_checkpoint(tmp_path / "tuned/best.pt")["log"][-1]
+    best = networks.read_checkpoint(tmp_path / "tuned/best.pt")["log"][-1]
     assert best["psnr_x2"] + best["psnr_x3"] == max(
         r["psnr_x2"] + r["psnr_x3"] for r in tuned.log.rows
     )
@@ -295,7 +295,7 @@ def test_a_full_disk_under_tensorboard_is_one_line_and_loses_nothing(
 
     with pytest.raises(BigsharpError, match=r"tensorboard: cannot be written .No space left"):
         trainer.train(fill)
-    assert models.read_checkpoint(tmp_path / "last.pt")["step"] == 12
+    assert networks.read_checkpoint(tmp_path / "last.pt")["step"] == 12
 
 
 def test_two_processes_share_one_run(
@@ -355,7 +355,7 @@ def test_divergence_stops_and_keeps_the_last_checkpoint(recipe: Recipe, tmp_path
 
     with pytest.raises(BigsharpError, match=r"diverged before step 15; lower lr"):
         trainer.train(spoil)
-    last = models.read_checkpoint(tmp_path / "last.pt")
+    last = networks.read_checkpoint(tmp_path / "last.pt")
     assert last["step"] == 10
     assert all(torch.isfinite(tensor).all() for tensor in last["state"].values())
 
@@ -371,7 +371,7 @@ def test_a_stop_after_divergence_keeps_the_last_checkpoint(recipe: Recipe, tmp_p
 
     with pytest.raises(BigsharpError, match="diverged before step 20"):
         trainer.train(spoil_and_stop)
-    assert models.read_checkpoint(tmp_path / "last.pt")["step"] == 12
+    assert networks.read_checkpoint(tmp_path / "last.pt")["step"] == 12
 
 
 def test_clipping_is_the_paper_s(recipe: Recipe, tmp_path: Path) -> None:
@@ -396,7 +396,7 @@ def test_the_files_of_a_checkpoint_are_those_of_its_step_alone(
     trainer.train()
     parts = sorted(path.name for path in tmp_path.glob("last-*"))
     assert parts == ["last-network-30.pt", "last-optimizers-30.pt"]
-    assert "network" not in models.read_checkpoint(tmp_path / "last.pt")
+    assert "network" not in networks.read_checkpoint(tmp_path / "last.pt")
     (tmp_path / parts[1]).unlink()
     with pytest.raises(BigsharpError, match=r"last-optimizers-30.pt: missing or damaged.*--from"):
         Trainer(recipe, tmp_path, resume=True)
@@ -437,7 +437,7 @@ def test_a_run_goes_on_under_a_recipe_that_has_learned_a_new_key(
     recipe: Recipe, tmp_path: Path
 ) -> None:
     Trainer(recipe, tmp_path).train(seconds=0)
-    content = models.read_checkpoint(tmp_path / "last.pt")
+    content = networks.read_checkpoint(tmp_path / "last.pt")
     del content["recipe"]["supervised"]
     torch.save(content, tmp_path / "last.pt")
     assert Trainer(recipe, tmp_path, resume=True).step == 1
@@ -463,7 +463,7 @@ def test_a_time_may_be_given_and_the_run_goes_on_later(recipe: Recipe, tmp_path:
     trainer = Trainer(recipe, tmp_path)
     trainer.train(seconds=0)
     assert (trainer.step, trainer.finished) == (1, False)
-    spent = models.read_checkpoint(tmp_path / "last.pt")["seconds"]
+    spent = networks.read_checkpoint(tmp_path / "last.pt")["seconds"]
     resumed = Trainer(recipe, tmp_path, resume=True)
     assert (resumed.step, resumed.seconds) == (1, spent)
     resumed.train(seconds=1000)

@@ -9,9 +9,9 @@ import torch
 from PIL import ExifTags, Image
 
 import bigsharp
-from bigsharp import models
+from bigsharp import networks
 from bigsharp.errors import BigsharpError
-from bigsharp.resize import imresize
+from bigsharp.image.resize import imresize
 
 FORMATS = ["png", "jpg", "webp", "tiff", "bmp"]
 
@@ -262,8 +262,8 @@ def test_a_changed_checkpoint_is_loaded_anew(texture: np.ndarray, tmp_path: Path
     results = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        network = models.build("vdsr", depth=3, features=4, residual=False)
-        torch.save(models.pack("vdsr", network), path)
+        network = networks.build("vdsr", depth=3, features=4, residual=False)
+        torch.save(networks.pack("vdsr", network), path)
         os.utime(path, ns=(seed, seed))
         results.append(bigsharp.upscale(texture, scale=2, model=path))
     assert not np.array_equal(*results)

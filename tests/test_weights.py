@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bigsharp import models, weights
+from bigsharp import networks, weights
 from bigsharp.benchmark.run import benchmark
 from bigsharp.engines import open_engine
 from bigsharp.errors import BigsharpError
-from bigsharp.weightfile import SUFFIX
+from bigsharp.weights.file import SUFFIX
 
 #: What a first VDSR must reach on Set5 at ×2, ×3, ×4, in dB.
 FLOOR = [37.25, 33.35, 31.05]
@@ -27,7 +27,7 @@ def test_the_card_describes_the_files_beside_it(name: str) -> None:
     for extension, digest in card["sha256"].items():
         content = weights.path(name, extension).read_bytes()
         assert hashlib.sha256(content).hexdigest() == digest
-    network = models.load(weights.path(name, SUFFIX))
+    network = networks.load(weights.path(name, SUFFIX))
     assert network.parameter_count == card["parameters"]
     assert network.receptive_field == card["receptive_field"]
     assert network.options == card["options"] == card["recipe"]["options"]
@@ -67,7 +67,8 @@ def test_matlab_lr_files_upscaled_by_the_command_score_far_above_bicubic(
     image_sets: Path, command, tmp_path: Path
 ) -> None:
     """The main job as a user does it: an LR file in, a picture out, scored against its HR file."""
-    from bigsharp import picture, protocol
+    from bigsharp.io import picture
+    from bigsharp.scoring import protocol
 
     gains = []
     for lr in sorted((image_sets / "matlab/Set5/x3").glob("*_LR.png")):

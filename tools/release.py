@@ -19,12 +19,12 @@ from pathlib import Path
 import torch
 
 import bigsharp
-from bigsharp import models
+from bigsharp import networks
 from bigsharp.benchmark.run import Result, benchmark
-from bigsharp.files import write_bytes
-from bigsharp.models.export import to_onnx, to_safetensors
-from bigsharp.models.network import Network
-from bigsharp.weightfile import SUFFIX
+from bigsharp.io.files import write_bytes
+from bigsharp.networks.export import to_onnx, to_safetensors
+from bigsharp.networks.network import Network
+from bigsharp.weights.file import SUFFIX
 
 WEIGHTS = Path(__file__).parents[1] / "src" / "bigsharp" / "weights"
 
@@ -42,8 +42,8 @@ def main() -> None:
     parser.add_argument("--scale", default="2,3,4")
     options = parser.parse_args()
 
-    content = models.read_checkpoint(options.checkpoint)
-    network = models.unpack(content, options.checkpoint)
+    content = networks.read_checkpoint(options.checkpoint)
+    network = networks.unpack(content, options.checkpoint)
     scales = content["scales"]
     files = {
         SUFFIX: to_safetensors(network, content["architecture"], scales),

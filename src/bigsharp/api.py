@@ -9,13 +9,14 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from PIL import Image
 
-from bigsharp import picture, pipeline
-from bigsharp.arrays import Array
 from bigsharp.defaults import MAX_PIXELS, MODEL, TILE
 from bigsharp.engines import open_engine
 from bigsharp.errors import BigsharpError
-from bigsharp.picture import Picture
-from bigsharp.pipeline import Progress, Target, silent
+from bigsharp.image.arrays import Array
+from bigsharp.io import picture
+from bigsharp.io.picture import Picture
+from bigsharp.restore import pipeline
+from bigsharp.restore.pipeline import Progress, Target, silent
 
 Source = TypeVar("Source", bound="str | Path | bytes | Image.Image | Array")
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from bigsharp.benchmark.table import Grid
-    from bigsharp.protocol import Protocol
+    from bigsharp.scoring.protocol import Rules
     from bigsharp.training.loop import Status, Trainer
 
 app = typer.Typer(
@@ -193,7 +193,7 @@ def evaluate(
 ) -> None:
     """Measure PSNR and SSIM of models on image sets."""
     from bigsharp.benchmark.run import benchmark as run
-    from bigsharp.protocol import choose
+    from bigsharp.scoring.protocol import choose
 
     rules = choose(protocol)
     with _progress_bar(quiet or as_json) as bar:
@@ -263,7 +263,7 @@ def benchmark(
     from bigsharp.benchmark.perceptual import usable
     from bigsharp.benchmark.records import RecordFile
     from bigsharp.benchmark.report import choose_images, require_libraries, write_report
-    from bigsharp.protocol import choose
+    from bigsharp.scoring.protocol import choose
 
     if report:
         require_libraries()
@@ -299,7 +299,7 @@ def benchmark(
         print(page)
 
 
-def _print_table(grid: Grid, rules: Protocol) -> None:
+def _print_table(grid: Grid, rules: Rules) -> None:
     from rich.console import Console
 
     from bigsharp.benchmark.table import terminal_table
@@ -470,10 +470,10 @@ def export(
     ],
 ) -> None:
     """Turn a checkpoint into an .onnx or .safetensors file, which runs without PyTorch."""
-    from bigsharp.models import require_torch
+    from bigsharp.networks import require_torch
 
     require_torch()
-    from bigsharp.models.export import export as write
+    from bigsharp.networks.export import export as write
 
     write(checkpoint, output)
     print(output)
@@ -482,7 +482,7 @@ def export(
 @app.command()
 def data(root: Root = None) -> None:
     """Say which image sets are there, which are not, and where each is published."""
-    from bigsharp.data import survey
+    from bigsharp.scoring.sets import survey
 
     for line in survey(root):
         print(line)
@@ -508,7 +508,7 @@ def _import_torch() -> None:
     # Before it is imported: its threads would spin for a while after each operation, on the cores
     # that the native engine's need. VDSR takes 1.5 times as many steps a second so.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from bigsharp.models import require_torch
+    from bigsharp.networks import require_torch
 
     require_torch()
 

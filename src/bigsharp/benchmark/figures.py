@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bigsharp.arrays import Array
 from bigsharp.benchmark.methods import Method
 from bigsharp.benchmark.run import Result, make_case
 from bigsharp.errors import BigsharpError
-from bigsharp.files import whole_file
-from bigsharp.protocol import Protocol, Score, round_to_8bit
+from bigsharp.image.arrays import Array
+from bigsharp.io.files import whole_file
+from bigsharp.scoring.protocol import Rules, Score, round_to_8bit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +59,7 @@ class Comparison:
 
 
 def compare(
-    results: Sequence[Result], path: Path, rules: Protocol, methods: Mapping[str, Method]
+    results: Sequence[Result], path: Path, rules: Rules, methods: Mapping[str, Method]
 ) -> Comparison:
     """Restore one image in colour with every method of `results`, all of one set and scale."""
     first = results[0]

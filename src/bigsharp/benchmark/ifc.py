@@ -12,7 +12,7 @@ from statistics import fmean
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from bigsharp.arrays import Array
+from bigsharp.image.arrays import Array
 
 _LEVELS = 4
 _ORDER = 5

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Protocol
 
 import bigsharp
-from bigsharp import picture, protocol, weights
-from bigsharp.arrays import Array
+from bigsharp import weights
 from bigsharp.engines import BICUBIC, available_models, open_engine
 from bigsharp.errors import BigsharpError
-from bigsharp.picture import FORMATS, Picture
-from bigsharp.pipeline import choose_target, upscale_picture
-from bigsharp.weightfile import SUFFIX
+from bigsharp.image.arrays import Array
+from bigsharp.io import picture
+from bigsharp.io.picture import FORMATS, Picture
+from bigsharp.restore.pipeline import choose_target, upscale_picture
+from bigsharp.scoring import protocol
+from bigsharp.weights.file import SUFFIX
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from functools import cache
 
 import numpy as np
 
-from bigsharp.arrays import Array
 from bigsharp.errors import BigsharpError
+from bigsharp.image.arrays import Array
 
 #: Takes the restored and the HR image, (H, W) or (H, W, 3) in [0, 255], the border shaved.
 Metric = Callable[[Array, Array], float]

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from bigsharp.arrays import Array
 from bigsharp.benchmark import figures
 from bigsharp.benchmark.figures import Box, Comparison
 from bigsharp.benchmark.methods import Method
 from bigsharp.benchmark.run import Result
 from bigsharp.benchmark.table import Grid
-from bigsharp.data import find_images
 from bigsharp.engines import BICUBIC
 from bigsharp.errors import BigsharpError
-from bigsharp.files import write_bytes
-from bigsharp.protocol import Protocol
+from bigsharp.image.arrays import Array
+from bigsharp.io.files import write_bytes
+from bigsharp.scoring.protocol import Rules
+from bigsharp.scoring.sets import find_images
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,7 +66,7 @@ def write_report(
     results: Sequence[Result],
     grid: Grid,
     methods: Mapping[str, Method],
-    rules: Protocol,
+    rules: Rules,
     folder: Path,
     *,
     images: Images,
@@ -81,7 +81,7 @@ def write_report(
         Their table.
     methods : dict of str to Method
         Those of the results, by name.
-    rules : Protocol
+    rules : Rules
     folder : Path
     images : dict
         What `choose_images` gives: those to show.

@@ -13,16 +13,17 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from bigsharp import picture, protocol
 from bigsharp.benchmark.methods import Case, Method, open_methods
 from bigsharp.benchmark.perceptual import open_metric
 from bigsharp.benchmark.published import find
 from bigsharp.benchmark.records import Key, Record, RecordFile
-from bigsharp.data import find_images
 from bigsharp.engines import BICUBIC
 from bigsharp.errors import BigsharpError
-from bigsharp.pipeline import Progress, silent
-from bigsharp.protocol import Protocol, Score
+from bigsharp.io import picture
+from bigsharp.restore.pipeline import Progress, silent
+from bigsharp.scoring import protocol
+from bigsharp.scoring.protocol import Rules, Score
+from bigsharp.scoring.sets import find_images
 
 #: In dB, between bicubic as measured and as published, rounded to 0.01 there.
 _TOLERANCE = 0.0101
@@ -96,7 +97,7 @@ class Setting:
     """What every process that scores is told."""
 
     methods: Sequence[str]
-    rules: Protocol
+    rules: Rules
     metrics: tuple[str, ...]
     engine: str
 
@@ -106,7 +107,7 @@ def benchmark(
     scales: Sequence[float],
     methods: Sequence[str],
     *,
-    rules: Protocol = protocol.PROTOCOLS["published"],
+    rules: Rules = protocol.PROTOCOLS["published"],
     metrics: Sequence[str] = (),
     engine: str = "auto",
     root: str | Path | None = None,
@@ -125,7 +126,7 @@ def benchmark(
     methods : sequence of str
         Models as `bigsharp.load` takes them ("bicubic" is the ILR image itself), or folders of
         restored pictures; ``name=model`` gives one a name.
-    rules : Protocol
+    rules : Rules
     metrics : sequence of {"ifc", "lpips"}
         To measure beyond PSNR and SSIM.
     engine : str
@@ -217,7 +218,7 @@ def check_bicubic(data: Sequence[str], scales: Sequence[float], **settings: Any)
         raise BigsharpError("--check: no bicubic score is published of these sets and scales")
 
 
-def _key(data: str, path: Path, scale: float, method: Method, rules: Protocol) -> Key:
+def _key(data: str, path: Path, scale: float, method: Method, rules: Rules) -> Key:
     return (
         data, path.name, float(scale), method.name, method.weights, method.engine, rules.name
     )  # fmt: skip
@@ -282,7 +283,7 @@ def _score_image(task: Task, opened: dict[str, Method], setting: Setting) -> Ite
         )
 
 
-def make_case(data: str, path: Path, scale: float, rules: Protocol) -> tuple[Case, Any]:
+def make_case(data: str, path: Path, scale: float, rules: Rules) -> tuple[Case, Any]:
     """One image to restore, and the HR image, float64 in [0, 255], to score against.
 
     Raises

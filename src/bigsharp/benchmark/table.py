@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bigsharp.benchmark.published import find, published
 from bigsharp.benchmark.run import Result
-from bigsharp.files import write_bytes
+from bigsharp.io.files import write_bytes
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -12,11 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from bigsharp import weightfile, weights
-from bigsharp.arrays import Array
+from bigsharp import kernels, weights
 from bigsharp.engines import native
 from bigsharp.errors import BigsharpError
-from bigsharp.weightfile import Packed
+from bigsharp.image.arrays import Array
+from bigsharp.weights import file
+from bigsharp.weights.file import Packed
 
 ENGINES = ("auto", "native", "onnx", "torch")
 
@@ -28,7 +29,7 @@ BICUBIC = "bicubic"
 #: Which engines run which files.
 _RUNS = {
     ".pt": ("native", "torch"),
-    weightfile.SUFFIX: ("native", "torch"),
+    file.SUFFIX: ("native", "torch"),
     ".onnx": ("onnx",),
 }
 
@@ -147,7 +148,7 @@ def _open_network(model: str, engine: str, threads: int) -> Engine:
             raise BigsharpError(_unknown(model))
         card = weights.card(model)
         engine = _choose(card["architecture"], "onnx") if engine == "auto" else engine
-        suffix = ".onnx" if engine == "onnx" else weightfile.SUFFIX
+        suffix = ".onnx" if engine == "onnx" else file.SUFFIX
         model = str(weights.path(model, suffix))
     if engine != "auto" and engine not in _RUNS[suffix]:
         runs = " and ".join(s for s, engines in _RUNS.items() if engine in engines)
@@ -184,8 +185,8 @@ def _choose(architecture: str, otherwise: str) -> str:
         return "torch"
     if architecture not in native.ARCHITECTURES:
         return otherwise
-    if native.instructions() is None:
-        _tell_once(f"{native.why_not()}; another and slower engine takes its place")
+    if kernels.instructions() is None:
+        _tell_once(f"{kernels.why_not()}; another and slower engine takes its place")
         return otherwise
     return "native"
 
@@ -197,11 +198,11 @@ def _tell_once(message: str) -> None:
 
 def read_packed(path: str | Path) -> Packed:
     """The network in a .safetensors file, or, with PyTorch, in a checkpoint."""
-    if Path(path).suffix.lower() == weightfile.SUFFIX:
-        return weightfile.read(path)
-    from bigsharp import models
+    if Path(path).suffix.lower() == file.SUFFIX:
+        return file.read(path)
+    from bigsharp import networks
 
-    return models.as_packed(models.read_checkpoint(path))
+    return networks.as_packed(networks.read_checkpoint(path))
 
 
 def has_cuda() -> bool:

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
 
 import numpy as np
 
-from bigsharp.arrays import Array
+from bigsharp import kernels
 from bigsharp.errors import BigsharpError
-from bigsharp.weightfile import Packed
-
-_missing = "this bigsharp was built without its native engine"
-try:
-    import bigsharp.engines._native as _native
-except ModuleNotFoundError:
-    _native = None  # type: ignore[assignment]
-except ImportError as error:
-    _native = None  # type: ignore[assignment]
-    _missing = f"the native engine cannot be loaded ({error})"
+from bigsharp.image.arrays import Array
+from bigsharp.weights.file import Packed
 
 #: Networks that are stacks of 3 × 3 convolutions.
 ARCHITECTURES = ("vdsr", "drcn")
@@ -29,62 +20,6 @@ _ROWS = 256
 
 #: Of what a picture's rows may take while they go through the layers.
 _MEMORY = 1 << 30
-
-
-@cache
-def instructions() -> str | None:
-    """The instruction set that the engine would run on; None where it cannot run."""
-    return _native.instructions() if _native is not None else None
-
-
-def why_not() -> str:
-    """Why the engine cannot run, where it cannot."""
-    return _missing if _native is None else "this machine has no instruction set for our engine"
-
-
-def can_train(channels: int) -> bool:
-    """Whether `convolve` and `correlate` take features of so many channels."""
-    return _native is not None and instructions() is not None and channels % _native.lanes() == 0
-
-
-def convolve(
-    x: Array, mask: Array | None, taps: Array, bias: Array, relu: bool, threads: int
-) -> Array:
-    """Convolve a batch by 3 × 3 filters, zero-padded, for training.
-
-    Parameters
-    ----------
-    x : ndarray of float32, shape (N, H, W, C)
-    mask : ndarray of float32, shape (N, H, W, C), optional
-        `x` counts as zero where this is not positive.
-    taps : ndarray of float32, shape (3, 3, C, C)
-        Filters: row, column, input, output.
-    bias : ndarray of float32, shape (C,)
-    relu : bool
-        Set negative results to zero.
-    threads : int
-
-    Returns
-    -------
-    ndarray of float32, shape (N, H, W, C)
-    """
-    return _native.convolve(x, mask, taps, bias, relu, threads)
-
-
-def correlate(x: Array, gradient: Array, mask: Array, threads: int) -> tuple[Array, Array]:
-    """The gradients of `convolve`'s filters, (3, 3, C, C), and bias, (C,).
-
-    Parameters
-    ----------
-    x : ndarray of float32, shape (N, H, W, C)
-        What was convolved.
-    gradient : ndarray of float32, shape (N, H, W, C)
-        Of the result; it counts as zero where `mask` is not positive.
-    mask : ndarray of float32, shape (N, H, W, C)
-    threads : int
-        In another number of threads the sums come in another order, and round otherwise.
-    """
-    return _native.correlate(x, gradient, mask, threads)
 
 
 class NativeEngine:
@@ -120,16 +55,11 @@ class NativeEngine:
     name = "native"
 
     def __init__(self, packed: Packed, threads: int = 0, instructions: str = "") -> None:
-        if _native is None:
-            raise BigsharpError(f"{why_not()}; use --engine onnx")
         if packed.architecture not in ARCHITECTURES:
             raise BigsharpError(
                 f"the native engine runs {' and '.join(ARCHITECTURES)}, not {packed.architecture}"
             )
-        try:
-            self._network = _native.Network(instructions)
-        except RuntimeError as error:
-            raise BigsharpError(f"the native engine cannot run here: {error}") from None
+        self._network = kernels.new_network(instructions)
         # Our ReLU makes 0 of NaN, and would hide such weights.
         if not all(np.isfinite(values).all() for values in packed.state.values()):
             raise BigsharpError("its weights are damaged: some are NaN or infinite")
@@ -174,7 +104,7 @@ class NativeEngine:
             A pixel is NaN or infinite or no floating-point number, or the bands differ in width,
             or are wider than `widest`.
         """
-        stream: _native.Stream | None = None
+        stream: kernels.Stream | None = None
         width = 0
         for band in bands:
             if band.ndim != 2 or band.shape[1] == 0:
@@ -185,7 +115,7 @@ class NativeEngine:
                 width = band.shape[1]
                 if width > self.widest:
                     raise ValueError(f"rows have {self.widest} columns at most, not {width}")
-                stream = _native.Stream(self._network, width, self.threads)
+                stream = kernels.new_stream(self._network, width, self.threads)
             if band.shape[1] != width:
                 raise ValueError(f"a band is {band.shape[1]} wide, those before {width}")
             yield _run(stream.push, np.ascontiguousarray(band, np.float32))
@@ -213,7 +143,7 @@ def _run(work: Callable[..., Array], *band: Array) -> Array:
         raise BigsharpError(f"the native engine cannot start its threads ({error})") from None
 
 
-def _vdsr(network: _native.Network, packed: Packed) -> None:
+def _vdsr(network: kernels.Network, packed: Packed) -> None:
     state = packed.state
     depth = packed.options["depth"]
     step = network.embed(*_layer(state, "layers.0"))
@@ -223,7 +153,7 @@ def _vdsr(network: _native.Network, packed: Packed) -> None:
     network.reconstruct(step, *last, share=1, skip=packed.options["residual"])
 
 
-def _drcn(network: _native.Network, packed: Packed) -> None:
+def _drcn(network: kernels.Network, packed: Packed) -> None:
     state, options = packed.state, packed.options
     inference, rebuilding = (
         network.pack(*_layer(state, name)) for name in ("inference", "reconstruction.0")

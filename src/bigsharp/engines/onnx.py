@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from bigsharp.arrays import Array
 from bigsharp.errors import BigsharpError
+from bigsharp.image.arrays import Array
 
 #: The metadata entry of an exported network that holds its receptive field, in pixels.
 RECEPTIVE_FIELD = "bigsharp.receptive_field"

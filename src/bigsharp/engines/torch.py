@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bigsharp import models
-from bigsharp.arrays import Array
+from bigsharp import networks
+from bigsharp.image.arrays import Array
 
 
 class TorchEngine:
@@ -36,9 +36,9 @@ class TorchEngine:
         if threads:
             torch.set_num_threads(threads)
         self.device = torch.device(device)
-        content = models.read_checkpoint(path)
+        content = networks.read_checkpoint(path)
         self.scales: Sequence[float] = content["scales"]
-        self.network = models.unpack(content, path).to(
+        self.network = networks.unpack(content, path).to(
             self.device,
             memory_format=torch.channels_last,  # type: ignore[call-overload]
         )

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from bigsharp import models
+from bigsharp import networks
 from bigsharp.errors import BigsharpError
-from bigsharp.files import write_bytes
-from bigsharp.models.network import Network
+from bigsharp.io.files import write_bytes
+from bigsharp.networks.network import Network
 from bigsharp.training.recipe import Recipe, from_dict
 
 #: The checkpoints of a run: everything needed to go on, and the highest validation PSNR.
@@ -58,7 +58,7 @@ def claim(folder: Path, resume: bool) -> FileLock:
 
 def write_best(folder: Path, network: Network, recipe: Recipe, run: dict[str, Any]) -> None:
     """Write ``best.pt``, whole or not at all: `network`, and plain values that say what it is."""
-    content = models.pack(recipe.architecture, network, recipe.trained_scales)
+    content = networks.pack(recipe.architecture, network, recipe.trained_scales)
     _save(folder / BEST, content | {"recipe": recipe.as_dict()} | run)
 
 
@@ -81,7 +81,7 @@ def write_last(
     names = {part: f"last-{part}-{run['step']}.pt" for part in PARTS}
     for part, name in names.items():
         _save(folder / name, parts[part])
-    content = models.pack(recipe.architecture, network, recipe.trained_scales)
+    content = networks.pack(recipe.architecture, network, recipe.trained_scales)
     _save(folder / LAST, content | {"recipe": recipe.as_dict(), "parts": names} | run)
     for path in folder.glob("last-*-*.pt"):
         if path.name not in names.values():
@@ -103,7 +103,7 @@ def read_last(folder: Path, recipe: Recipe, **same: str) -> dict[str, Any]:
         It is missing, or was written under another recipe, or one of `same` was another then.
     """
     path = folder / LAST
-    content = models.read_checkpoint(path)
+    content = networks.read_checkpoint(path)
     if different := _difference(content.get("recipe"), recipe):
         raise BigsharpError(
             f"{path}: written under other settings than recipe {recipe.name} ({different}); "
@@ -145,8 +145,8 @@ def initial_weights(name: str) -> dict[str, Any]:
         There is no such model or file.
     """
     from bigsharp import weights
-    from bigsharp.weightfile import SUFFIX
+    from bigsharp.weights.file import SUFFIX
 
     is_file = name.endswith((".pt", SUFFIX))
     path = Path(name) if is_file else weights.path(name, SUFFIX)
-    return models.read_checkpoint(path)
+    return networks.read_checkpoint(path)

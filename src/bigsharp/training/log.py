@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from bigsharp.errors import BigsharpError
-from bigsharp.files import write_bytes
+from bigsharp.io.files import write_bytes
 
 _PSNR = "psnr_x"
 

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from bigsharp import models
+from bigsharp import networks
 from bigsharp.errors import BigsharpError
-from bigsharp.models.network import Network
+from bigsharp.networks.network import Network
 from bigsharp.training import checkpoint, patches
 from bigsharp.training.distributed import Peers
 from bigsharp.training.log import RunLog, Validation
@@ -170,10 +170,10 @@ class Trainer:
         """Network, its moving average, loss and optimizers."""
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
-        self.network: Network = models.build(recipe.architecture, **recipe.options)
+        self.network: Network = networks.build(recipe.architecture, **recipe.options)
         if self.start:
             given = widened(checkpoint.initial_weights(self.start), self.network, recipe.seed)
-            models.copy_weights(given, self.network, self.start)
+            networks.copy_weights(given, self.network, self.start)
         # channels_last: 1.17 times the steps a second on a 2-core CPU (VDSR, 16 patches of 41).
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = moving_average(self.network, recipe.ema) if recipe.ema else None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from bigsharp.models.network import Network
+from bigsharp.networks.network import Network
 
 
 def charbonnier(difference: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 The whole training set lies in device memory as uint8 luma. A patch is cut out of it with a margin,
 and its ILR is two small matrix products, ``A X Aᵀ``: A shrinks and enlarges one axis, and is made
-from the same `bigsharp.resize.AxisMap` that upscaling uses.
+from the same `bigsharp.image.resize.AxisMap` that upscaling uses.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bigsharp import picture, protocol
-from bigsharp.arrays import Array
-from bigsharp.data import find_images
 from bigsharp.errors import BigsharpError
-from bigsharp.resize import AxisMap, imresize, scaled_size
+from bigsharp.image.arrays import Array
+from bigsharp.image.resize import AxisMap, imresize, scaled_size
+from bigsharp.io import picture
+from bigsharp.scoring import protocol
+from bigsharp.scoring.sets import find_images
 
 
 def read_luma(path: Path) -> Array:

@@ -32,9 +32,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bigsharp import models
+from bigsharp import networks
 from bigsharp.errors import BigsharpError
-from bigsharp.files import write_bytes
+from bigsharp.io.files import write_bytes
 from bigsharp.training.checkpoint import LAST
 from bigsharp.training.log import Validation
 from bigsharp.training.loop import Status, Trainer
@@ -123,7 +123,7 @@ class Entry:
     def reached(self) -> dict[str, Any] | None:
         """The run's last checkpoint; None before the first."""
         path = self.folder / LAST
-        return models.read_checkpoint(path) if path.exists() else None
+        return networks.read_checkpoint(path) if path.exists() else None
 
     def is_done(self, reached: dict[str, Any]) -> bool:
         """Whether all its steps, or all its time, are behind it."""

@@ -11,8 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bigsharp.data import SETS
 from bigsharp.errors import BigsharpError
+from bigsharp.scoring.sets import SETS
 
 _LOSSES = ("l1", "mse", "charbonnier")
 _CHOICES = {
@@ -43,7 +43,7 @@ class Recipe:
     ----------
     name : str
     architecture : str
-        A key of `bigsharp.models.ARCHITECTURES`.
+        A key of `bigsharp.networks.ARCHITECTURES`.
     options : dict
         The network's arguments.
     data : list of str

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bigsharp.models.network import Network
+from bigsharp.networks.network import Network
 
 
 @torch.no_grad()

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bigsharp import protocol
-from bigsharp.arrays import Array
-from bigsharp.models.network import Network
+from bigsharp.image.arrays import Array
+from bigsharp.networks.network import Network
+from bigsharp.scoring import protocol
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bigsharp.models.network import Network
+from bigsharp.networks.network import Network
 
 #: Layers by what of them doubles with the width: their filters, and the channels they read.
 _FILTERS = ("embedding.0", "embedding.1", "inference", "reconstruction.0")
@@ -25,7 +25,7 @@ def widened(content: dict[str, Any], network: Network, seed: int) -> dict[str, A
     Parameters
     ----------
     content : dict
-        What `bigsharp.models.pack` gave.
+        What `bigsharp.networks.pack` gave.
     network : Network
         The one to be started.
     seed : int

@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bigsharp.models.network import Network
+from bigsharp.networks.network import Network
 
 
 class SRCNN(Network):

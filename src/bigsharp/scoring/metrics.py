@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from bigsharp.arrays import Array
+from bigsharp.image.arrays import Array
 
 _WINDOW = 11
 _SIGMA = 1.5

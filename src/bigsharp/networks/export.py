@@ -11,11 +11,12 @@ from pathlib import Path
 
 import torch
 
-from bigsharp import models, weightfile
+from bigsharp import networks
 from bigsharp.engines.onnx import PARAMETERS, RECEPTIVE_FIELD, SCALES
 from bigsharp.errors import BigsharpError
-from bigsharp.files import write_bytes
-from bigsharp.models.network import Network
+from bigsharp.io.files import write_bytes
+from bigsharp.networks.network import Network
+from bigsharp.weights import file
 
 
 def to_onnx(network: Network, scales: Sequence[float] = ()) -> bytes:
@@ -72,7 +73,7 @@ def _quiet() -> Iterator[None]:
 
 def to_safetensors(network: Network, architecture: str, scales: Sequence[float] = ()) -> bytes:
     """The network as a .safetensors file, which the native engine and PyTorch run."""
-    return weightfile.to_bytes(models.as_packed(models.pack(architecture, network, scales)))
+    return file.to_bytes(networks.as_packed(networks.pack(architecture, network, scales)))
 
 
 def export(checkpoint: str | Path, output: str | Path) -> None:
@@ -84,12 +85,12 @@ def export(checkpoint: str | Path, output: str | Path) -> None:
         The checkpoint cannot be read, the output is named otherwise or cannot be written.
     """
     suffix = Path(output).suffix.lower()
-    if suffix not in (".onnx", weightfile.SUFFIX):
+    if suffix not in (".onnx", file.SUFFIX):
         raise BigsharpError(
-            f"{output}: the name of an exported network ends in .onnx or {weightfile.SUFFIX}"
+            f"{output}: the name of an exported network ends in .onnx or {file.SUFFIX}"
         )
-    content = models.read_checkpoint(checkpoint)
-    network = models.unpack(content, checkpoint)
+    content = networks.read_checkpoint(checkpoint)
+    network = networks.unpack(content, checkpoint)
     if suffix == ".onnx":
         write_bytes(output, to_onnx(network, content["scales"]))
     else:

@@ -11,15 +11,15 @@ from statistics import fmean
 
 import numpy as np
 
-from bigsharp import metrics
-from bigsharp.arrays import Array, peak_of, round_to
 from bigsharp.errors import BigsharpError
-from bigsharp.picture import Picture
-from bigsharp.resize import imresize
+from bigsharp.image.arrays import Array, peak_of, round_to
+from bigsharp.image.resize import imresize
+from bigsharp.io.picture import Picture
+from bigsharp.scoring import metrics
 
 
 @dataclass(frozen=True)
-class Protocol:
+class Rules:
     """A named way to degrade and to score.
 
     Attributes
@@ -66,10 +66,7 @@ class Score:
     ssim: float
 
 
-PROTOCOLS = {
-    protocol.name: protocol
-    for protocol in (Protocol("published"), Protocol("8bit-lr", lr_is_8bit=True))
-}
+PROTOCOLS = {rules.name: rules for rules in (Rules("published"), Rules("8bit-lr", lr_is_8bit=True))}
 COLOURS = ("y", "rgb")
 
 
@@ -79,7 +76,7 @@ def choose(
     border: int | None = None,
     colour: str = "y",
     rounded: bool = True,
-) -> Protocol:
+) -> Rules:
     """A protocol by name, changed where that is asked for; its name then tells the changes.
 
     Raises
@@ -122,11 +119,11 @@ def crop(hr: Array, scale: float) -> Array:
     return hr[:height, :width]
 
 
-def degrade(hr: Array, scale: float, protocol: Protocol) -> Array:
+def degrade(hr: Array, scale: float, rules: Rules) -> Array:
     """The LR image of a cropped HR image: values in [0, 255], float64."""
     size = (round(hr.shape[0] / scale), round(hr.shape[1] / scale))
     lr = imresize(hr, size=size)
-    return round_to_8bit(lr) if protocol.lr_is_8bit else lr
+    return round_to_8bit(lr) if rules.lr_is_8bit else lr
 
 
 def interpolate(lr: Array, hr_shape: tuple[int, ...]) -> Array:
@@ -134,18 +131,16 @@ def interpolate(lr: Array, hr_shape: tuple[int, ...]) -> Array:
     return imresize(lr, size=(hr_shape[0], hr_shape[1]))
 
 
-def comparable(output: Array, hr: Array, scale: float, protocol: Protocol) -> tuple[Array, Array]:
+def comparable(output: Array, hr: Array, scale: float, rules: Rules) -> tuple[Array, Array]:
     """A restored image in [0, 255] and the cropped HR image as they are scored."""
-    border = protocol.shaved(scale)
+    border = rules.shaved(scale)
     inside = slice(border, -border or None)
-    output = round_to_8bit(output) if protocol.rounded else np.clip(output, 0, 255)
+    output = round_to_8bit(output) if rules.rounded else np.clip(output, 0, 255)
     return output[inside, inside], hr[inside, inside]
 
 
-def score(
-    output: Array, hr: Array, scale: float, protocol: Protocol = PROTOCOLS["published"]
-) -> Score:
+def score(output: Array, hr: Array, scale: float, rules: Rules = PROTOCOLS["published"]) -> Score:
     """Score a restored image in [0, 255] against the cropped HR image."""
-    output, hr = comparable(output, hr, scale, protocol)
+    output, hr = comparable(output, hr, scale, rules)
     channels = zip(np.atleast_3d(output).T, np.atleast_3d(hr).T, strict=True)
     return Score(metrics.psnr(output, hr), fmean(metrics.ssim(a.T, b.T) for a, b in channels))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bigsharp.arrays import Array, round_to
+from bigsharp.image.arrays import Array, round_to
 
 
 def fill_hidden(pixels: Array, alpha: Array) -> Array:

@@ -1,6 +1,6 @@
 """Training steps a second of a recipe, beside a plain PyTorch loop on the same network.
 
-    python benchmarks/train.py [RECIPE] [--compile] [--device cpu] [--steps 20] [--rounds 5]
+    python speed/train.py [RECIPE] [--compile] [--device cpu] [--steps 20] [--rounds 5]
 
 The plain loop is what one would write first: eager, NCHW, float32, Adam, and a DataLoader that cuts
 patches out of image pairs degraded beforehand. Rounds of both alternate; medians are printed, with
@@ -25,8 +25,8 @@ from PIL import Image
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from bigsharp import models
-from bigsharp.resize import imresize
+from bigsharp import networks
+from bigsharp.image.resize import imresize
 from bigsharp.training.loop import Status, Trainer, choose_device
 from bigsharp.training.recipe import Recipe, load_recipe
 
@@ -63,7 +63,7 @@ class Pairs(Dataset):
 def plain_loop(recipe: Recipe, images: list[np.ndarray], device: str) -> Iterator[None]:
     """Train for ever, one step each time that a value is asked for."""
     # Not in training mode, in which the networks take the native engine's convolutions.
-    network = models.build(recipe.architecture, **recipe.options).to(device).eval()
+    network = networks.build(recipe.architecture, **recipe.options).to(device).eval()
     optimizer = torch.optim.Adam(network.parameters(), 1e-4)
     pairs = Pairs(images, recipe.patch, recipe.scales)
     # On the CPU workers would take the cores from the convolutions.

@@ -8,17 +8,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigsharp import weightfile
 from bigsharp.errors import BigsharpError
-from bigsharp.weightfile import Packed
+from bigsharp.weights import file
+from bigsharp.weights.file import Packed
 
 if TYPE_CHECKING:
-    from bigsharp.models.network import Network
+    from bigsharp.networks.network import Network
 
 ARCHITECTURES = {
-    "srcnn": ("bigsharp.models.srcnn", "SRCNN"),
-    "vdsr": ("bigsharp.models.vdsr", "VDSR"),
-    "drcn": ("bigsharp.models.drcn", "DRCN"),
+    "srcnn": ("bigsharp.networks.srcnn", "SRCNN"),
+    "vdsr": ("bigsharp.networks.vdsr", "VDSR"),
+    "drcn": ("bigsharp.networks.drcn", "DRCN"),
 }
 
 
@@ -103,8 +103,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     require_torch()
     import torch
 
-    if Path(path).suffix.lower() == weightfile.SUFFIX:
-        packed = weightfile.read(path)
+    if Path(path).suffix.lower() == file.SUFFIX:
+        packed = file.read(path)
         state = {name: torch.from_numpy(values) for name, values in packed.state.items()}
         return {**asdict(packed), "state": state}
     try:

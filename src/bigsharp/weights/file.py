@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bigsharp.arrays import Array
 from bigsharp.errors import BigsharpError
+from bigsharp.image.arrays import Array
 
 SUFFIX = ".safetensors"
 

@@ -1,4 +1,4 @@
-from bigsharp.arrays import Array
+from bigsharp.image.arrays import Array
 
 class Network:
     def __init__(self, instructions: str = "") -> None: ...

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bigsharp.models.convolution import convolve_relu
-from bigsharp.models.network import Network, conv3x3
+from bigsharp.networks.convolution import convolve_relu
+from bigsharp.networks.network import Network, conv3x3
 
 
 class DRCN(Network):

@@ -1,6 +1,6 @@
 """VDSR and DRCN in ncnn, their weights written in ncnn's own form.
 
-    python benchmarks/with_ncnn.py cat.png cat-x2.png
+    python speed/with_ncnn.py cat.png cat-x2.png
 
 enlarges a picture by 2 as `bigsharp upscale` does, with the released VDSR run by ncnn.
 """
@@ -15,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bigsharp import picture, weightfile, weights
-from bigsharp.arrays import Array
-from bigsharp.pipeline import choose_target, upscale_picture
-from bigsharp.weightfile import Packed
+from bigsharp import weights
+from bigsharp.image.arrays import Array
+from bigsharp.io import picture
+from bigsharp.restore.pipeline import choose_target, upscale_picture
+from bigsharp.weights import file
+from bigsharp.weights.file import Packed
 
 
 class NcnnEngine:
@@ -119,7 +121,7 @@ def write_drcn(graph: Graph, packed: Packed) -> None:
 
 def main(source: str, target: str) -> None:
     """Enlarge a picture by 2."""
-    engine = NcnnEngine(weightfile.read(weights.path("vdsr", weightfile.SUFFIX)))
+    engine = NcnnEngine(file.read(weights.path("vdsr", file.SUFFIX)))
     image = picture.read(source)
     picture.write(upscale_picture(image, choose_target(image.size, 2), engine), target)
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from bigsharp.arrays import Array, from_unit, to_unit
-from bigsharp.color import rgb_to_ycbcr, ycbcr_to_rgb
 from bigsharp.defaults import TILE
 from bigsharp.engines import Engine, Family, Identity, RowEngine
 from bigsharp.errors import BigsharpError
-from bigsharp.picture import Picture
-from bigsharp.resize import AxisMap, scaled_size
-from bigsharp.tiles import even_parts, tiles
-from bigsharp.transparency import fill_hidden
+from bigsharp.image.arrays import Array, from_unit, to_unit
+from bigsharp.image.color import rgb_to_ycbcr, ycbcr_to_rgb
+from bigsharp.image.resize import AxisMap, scaled_size
+from bigsharp.image.tiles import even_parts, tiles
+from bigsharp.image.transparency import fill_hidden
+from bigsharp.io.picture import Picture
 
 Progress = Callable[[int, int], None]
 

@@ -14,11 +14,11 @@ from typing import IO, Any
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from bigsharp.arrays import Array, peak_of
-from bigsharp.color import luma
 from bigsharp.defaults import MAX_PIXELS
 from bigsharp.errors import BigsharpError
-from bigsharp.files import whole_file
+from bigsharp.image.arrays import Array, peak_of
+from bigsharp.image.color import luma
+from bigsharp.io.files import whole_file
 
 #: The formats that are written, by file extension, and each one's largest side.
 FORMATS = {

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from bigsharp.arrays import Array
-from bigsharp.engines import native
+from bigsharp import kernels
+from bigsharp.image.arrays import Array
 
 
 def convolve_relu(layer: nn.Module, x: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def _is_for_native(layer: nn.Module, x: Tensor) -> bool:
         and layer.stride == layer.dilation == (1, 1)
         and layer.groups == 1
         and layer.bias is not None
-        and native.can_train(layer.in_channels)
+        and kernels.can_train(layer.in_channels)
     )
 
 
@@ -51,7 +51,7 @@ class _ConvolveRelu(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        y = native.convolve(
+        y = kernels.convolve(
             _pixels(x), None, _taps(weight), bias.detach().numpy(), True, torch.get_num_threads()
         )
         ctx.save_for_backward(x, weight)
@@ -67,9 +67,9 @@ class _ConvolveRelu(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             turned = _taps(weight.flip(2, 3).transpose(0, 1))
             bias = np.zeros(len(weight), np.float32)
-            result = native.convolve(gradient, ctx.y, turned, bias, False, threads)
+            result = kernels.convolve(gradient, ctx.y, turned, bias, False, threads)
             to_x = torch.from_numpy(result).permute(0, 3, 1, 2)
-        taps, to_bias = native.correlate(_pixels(x), gradient, ctx.y, threads)
+        taps, to_bias = kernels.correlate(_pixels(x), gradient, ctx.y, threads)
         to_weight = torch.from_numpy(taps).permute(3, 2, 0, 1)
         return to_x, to_weight, torch.from_numpy(to_bias)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bigsharp.arrays import Array, peak_of, round_to
+from bigsharp.image.arrays import Array, peak_of, round_to
 
 # ITU-R BT.601-7, section 2.5; the digits of MATLAB's function.
 _MATRIX = (

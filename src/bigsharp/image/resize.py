@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from bigsharp.arrays import Array, round_to
+from bigsharp.image.arrays import Array, round_to
 
 Border = Literal["clamp", "mirror"]
 

@@ -1,6 +1,6 @@
 """Engines on the CPU, side by side: effective GFLOP/s, share of the peak, threads, memory, start.
 
-    python benchmarks/engines.py [--model vdsr] [--sides 256,512,1024,2048] [--rounds 5]
+    python speed/engines.py [--model vdsr] [--sides 256,512,1024,2048] [--rounds 5]
 
 The engines take turns in one process, and medians are printed. "Effective" counts the operations
 of the direct convolution, whatever an engine does. Instruction sets beside the best are run, too;
@@ -23,11 +23,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bigsharp import models, weightfile, weights
-from bigsharp.engines import Engine, _native, open_engine
+from bigsharp import kernels, networks, weights
+from bigsharp.engines import Engine, open_engine
 from bigsharp.engines.native import NativeEngine
-from bigsharp.models.export import to_onnx, to_safetensors
-from bigsharp.models.network import Network
+from bigsharp.networks.export import to_onnx, to_safetensors
+from bigsharp.networks.network import Network
+from bigsharp.weights import file
 from with_ncnn import NcnnEngine
 
 #: ONNX Runtime's and PyTorch's threads spin for a while after a run, which the next may not suffer.
@@ -37,10 +38,10 @@ PAUSE = 0.2
 def read_network(model: str) -> tuple[str, Network]:
     """The released network, or DRCN by chance."""
     if model in weights.names():
-        packed = weightfile.read(weights.path(model, weightfile.SUFFIX))
-        return packed.architecture, models.load(weights.path(model, weightfile.SUFFIX))
+        packed = file.read(weights.path(model, file.SUFFIX))
+        return packed.architecture, networks.load(weights.path(model, file.SUFFIX))
     torch.manual_seed(0)
-    network = models.build(model)
+    network = networks.build(model)
     # Its last convolution starts at zero, which would hide what the others do.
     torch.nn.init.normal_(network.reconstruction[-1].weight, std=0.02)
     return model, network
@@ -50,12 +51,12 @@ def open_all(network: Network, architecture: str, folder: Path) -> dict[str, Eng
     """Every engine that runs here, ours also by its other instructions and numbers of threads."""
     (folder / "n.safetensors").write_bytes(to_safetensors(network, architecture))
     (folder / "n.onnx").write_bytes(to_onnx(network))
-    packed = weightfile.read(folder / "n.safetensors")
+    packed = file.read(folder / "n.safetensors")
     cores = NativeEngine(packed).threads
     engines: dict[str, Engine] = {f"native, {cores} threads": NativeEngine(packed)}
     for threads in (1, 2 * cores):
         engines[f"native, {threads} threads"] = NativeEngine(packed, threads)
-    if _native.instructions() == "x86-64-v4":
+    if kernels.instructions() == "x86-64-v4":
         engines["native, x86-64-v3"] = NativeEngine(packed, 0, "x86-64-v3")
     engines["onnx"] = open_engine(folder / "n.onnx")
     engines["torch"] = open_engine(folder / "n.safetensors", "torch")
@@ -113,8 +114,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     architecture, network = read_network(options.model)
-    peak = _native.peak("", os.cpu_count() or 1, 1.0)
-    print(f"{_native.instructions()}, {os.cpu_count()} cores: {peak:.0f} GFLOP/s of multiply-adds")
+    peak = kernels.peak("", os.cpu_count() or 1, 1.0)
+    print(f"{kernels.instructions()}, {os.cpu_count()} cores: {peak:.0f} GFLOP/s of multiply-adds")
     with tempfile.TemporaryDirectory() as folder:
         engines = open_all(network, architecture, Path(folder))
         for side in map(int, options.sides.split(",")):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from bigsharp.resize import imresize
+from bigsharp.image.resize import imresize
 
 REPEATS = 3
 HEIGHT, WIDTH = 3000, 4000

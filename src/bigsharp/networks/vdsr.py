@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from bigsharp.models.convolution import convolve_relu
-from bigsharp.models.network import Network, conv3x3
+from bigsharp.networks.convolution import convolve_relu
+from bigsharp.networks.network import Network, conv3x3
 
 
 class VDSR(Network):

@@ -1,0 +1,1 @@
+"""Arrays of pixels: colour, resizing, tiles, transparency. NumPy only; imports nothing of ours."""

@@ -1,0 +1,107 @@
+"""The one door to the native extension (``native/``): what runs here, and its kernels.
+
+Where it was not built, or cannot be loaded, `instructions` is None and `why_not` says why.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from bigsharp.errors import BigsharpError
+from bigsharp.image.arrays import Array
+
+if TYPE_CHECKING:
+    from bigsharp._native import Network as Network
+    from bigsharp._native import Stream as Stream
+
+_missing = "this bigsharp was built without its native engine"
+try:
+    import bigsharp._native as _native
+except ModuleNotFoundError:
+    _native = None  # type: ignore[assignment]
+except ImportError as error:
+    _native = None  # type: ignore[assignment]
+    _missing = f"the native engine cannot be loaded ({error})"
+
+
+@cache
+def instructions() -> str | None:
+    """The instruction set that the engine would run on; None where it cannot run."""
+    return _native.instructions() if _native is not None else None
+
+
+def why_not() -> str:
+    """Why the engine cannot run, where it cannot."""
+    return _missing if _native is None else "this machine has no instruction set for our engine"
+
+
+def can_train(channels: int) -> bool:
+    """Whether `convolve` and `correlate` take features of so many channels."""
+    return _native is not None and instructions() is not None and channels % _native.lanes() == 0
+
+
+def convolve(
+    x: Array, mask: Array | None, taps: Array, bias: Array, relu: bool, threads: int
+) -> Array:
+    """Convolve a batch by 3 × 3 filters, zero-padded, for training.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (N, H, W, C)
+    mask : ndarray of float32, shape (N, H, W, C), optional
+        `x` counts as zero where this is not positive.
+    taps : ndarray of float32, shape (3, 3, C, C)
+        Filters: row, column, input, output.
+    bias : ndarray of float32, shape (C,)
+    relu : bool
+        Set negative results to zero.
+    threads : int
+
+    Returns
+    -------
+    ndarray of float32, shape (N, H, W, C)
+    """
+    return _native.convolve(x, mask, taps, bias, relu, threads)
+
+
+def correlate(x: Array, gradient: Array, mask: Array, threads: int) -> tuple[Array, Array]:
+    """The gradients of `convolve`'s filters, (3, 3, C, C), and bias, (C,).
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (N, H, W, C)
+        What was convolved.
+    gradient : ndarray of float32, shape (N, H, W, C)
+        Of the result; it counts as zero where `mask` is not positive.
+    mask : ndarray of float32, shape (N, H, W, C)
+    threads : int
+        In another number of threads the sums come in another order, and round otherwise.
+    """
+    return _native.correlate(x, gradient, mask, threads)
+
+
+def new_network(instructions: str = "") -> Network:
+    """An empty network, to be filled layer by layer, for an instruction set or the best.
+
+    Raises
+    ------
+    BigsharpError
+        There is no native engine here, or the machine has no such instructions.
+    """
+    if _native is None:
+        raise BigsharpError(f"{why_not()}; use --engine onnx")
+    try:
+        return _native.Network(instructions)
+    except RuntimeError as error:
+        raise BigsharpError(f"the native engine cannot run here: {error}") from None
+
+
+def new_stream(network: Network, width: int, threads: int) -> Stream:
+    """A picture of `width` columns on its way through a network, rows in and rows out."""
+    return _native.Stream(network, width, threads)
+
+
+def peak(instructions: str = "", threads: int = 1, seconds: float = 1.0) -> float:
+    """Multiply-adds that the cores give, in GFLOP/s, measured for so long."""
+    return _native.peak(instructions, threads, seconds)

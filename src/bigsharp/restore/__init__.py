@@ -1,0 +1,1 @@
+"""From a small picture to a large and sharp one."""

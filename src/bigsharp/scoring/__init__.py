@@ -1,0 +1,1 @@
+"""How a picture is made small for a test, and how the restored one is scored."""
