@@ -26,9 +26,9 @@ import torch
 from bigsharp import kernels, networks, weights
 from bigsharp.engines import Engine, open_engine
 from bigsharp.engines.native import NativeEngine
-from bigsharp.networks.export import to_onnx, to_safetensors
 from bigsharp.networks.network import Network
 from bigsharp.weights import file
+from bigsharp.weights.onnx import to_onnx
 from with_ncnn import NcnnEngine
 
 #: ONNX Runtime's and PyTorch's threads spin for a while after a run, which the next may not suffer.
@@ -49,9 +49,9 @@ def read_network(model: str) -> tuple[str, Network]:
 
 def open_all(network: Network, architecture: str, folder: Path) -> dict[str, Engine]:
     """Every engine that runs here, ours also by its other instructions and numbers of threads."""
-    (folder / "n.safetensors").write_bytes(to_safetensors(network, architecture))
-    (folder / "n.onnx").write_bytes(to_onnx(network))
-    packed = file.read(folder / "n.safetensors")
+    packed = networks.pack(architecture, network)
+    (folder / "n.safetensors").write_bytes(file.to_bytes(packed))
+    (folder / "n.onnx").write_bytes(to_onnx(packed))
     cores = NativeEngine(packed).threads
     engines: dict[str, Engine] = {f"native, {cores} threads": NativeEngine(packed)}
     for threads in (1, 2 * cores):

@@ -27,22 +27,22 @@ class NcnnEngine:
     """A network that ncnn runs, in fp32."""
 
     name = "ncnn"
-    halo = 20
 
     def __init__(self, packed: Packed) -> None:
         import ncnn
 
-        graph = Graph(packed.state)
-        {"vdsr": write_vdsr, "drcn": write_drcn}[packed.architecture](graph, packed)
+        net = Net(packed.state)
+        write(net, packed)
         self.scales: Sequence[float] = packed.scales
-        self.parameters = sum(values.size for values in packed.state.values())
+        self.halo = packed.halo
+        self.parameters = packed.parameter_count
         self.library, self.net = ncnn, ncnn.Net()
         self.net.opt.num_threads = os.cpu_count()
         self.net.opt.use_fp16_storage = self.net.opt.use_fp16_arithmetic = False
         self.net.opt.use_bf16_storage = False
         with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "net.param").write_text(graph.text())
-            Path(folder, "net.bin").write_bytes(graph.data)
+            Path(folder, "net.param").write_text(net.text())
+            Path(folder, "net.bin").write_bytes(net.data)
             self.net.load_param(f"{folder}/net.param")
             self.net.load_model(f"{folder}/net.bin")
 
@@ -53,7 +53,7 @@ class NcnnEngine:
             return np.array(extractor.extract("out")[1])[0]
 
 
-class Graph:
+class Net:
     """Layers as ncnn's two files name them. A blob has one reader: copies are layers, too."""
 
     def __init__(self, state: dict[str, Array]) -> None:
@@ -94,29 +94,26 @@ class Graph:
         )
 
 
-def write_vdsr(graph: Graph, packed: Packed) -> None:
-    """A stack, and the image added to it."""
-    x, skip = graph.copies("ilr", 2)
-    last = packed.options["depth"] - 1
-    for number in range(last):
-        x = graph.convolve(x, f"layers.{number}")
-    graph.add(graph.convolve(x, f"layers.{last}", relu=False), skip)
+def write(net: Net, packed: Packed) -> None:
+    """Layer by layer; a result is copied for as many as read it."""
+    graph = packed.graph
+    reads = [of for _, of, *_ in (*graph.layers, *graph.outputs)] + [0] * graph.skip
+    waiting = {}
 
+    def keep(number: int, x: str) -> None:
+        count = reads.count(number)
+        waiting[number] = net.copies(x, count) if count > 1 else [x]
 
-def write_drcn(graph: Graph, packed: Packed) -> None:
-    """Every recursion's reconstruction, weighted and added up, and the image added to the sum."""
-    x, skip = graph.copies("ilr", 2)
-    for number in range(2):
-        x = graph.convolve(x, f"embedding.{number}")
+    keep(0, "ilr")
+    for number, (name, of) in enumerate(graph.layers, 1):
+        keep(number, net.convolve(waiting[of].pop(), name))
     total = ""
-    mixture = packed.state["mixture"]
-    for share in mixture / mixture.sum():
-        x, state = graph.copies(graph.convolve(x, "inference"), 2)
-        rebuilt = graph.convolve(state, "reconstruction.0")
-        rebuilt = graph.convolve(rebuilt, "reconstruction.1", relu=False)
-        weighted = graph.layer("BinaryOp", [rebuilt], f"0=2 1=1 2={share:.9e}")[0]
-        total = graph.add(total, weighted) if total else weighted
-    graph.add(total, skip)
+    for name, of, share in graph.outputs:
+        part = net.convolve(waiting[of].pop(), name, relu=False)
+        part = net.layer("BinaryOp", [part], f"0=2 1=1 2={share:.9e}")[0] if share != 1 else part
+        total = net.add(total, part) if total else part
+    if graph.skip:
+        net.add(total, waiting[0].pop())
 
 
 def main(source: str, target: str) -> None:

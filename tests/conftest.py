@@ -76,6 +76,6 @@ def network() -> Network:
 def checkpoint(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small network as a checkpoint, with its export beside it."""
     path = tmp_path_factory.mktemp("network") / "small.pt"
-    torch.save(networks.pack("vdsr", network), path)
+    path.write_bytes(networks.to_checkpoint(networks.pack("vdsr", network)))
     export(path, path.with_suffix(".onnx"))
     return path

@@ -336,7 +336,7 @@ validation_crop = 36
 def test_damaged_weights_are_one_line(
     call, photo: Path, tmp_path: Path, network: Network, engine: str
 ) -> None:
-    whole = networks.as_packed(networks.pack("vdsr", network))
+    whole = networks.pack("vdsr", network)
     name = "layers.1.weight"
     nan = whole.state | {name: np.full_like(whole.state[name], np.nan)}
     missing = {other: values for other, values in whole.state.items() if other != name}
@@ -380,7 +380,7 @@ def test_anybody_s_pictures_and_any_scale(
     assert "bigsharp: skipped 2 pictures" in done.err
     assert "step 4/4" in done.err
     content = networks.read_checkpoint(best)
-    assert (content["scales"], content["recipe"]["data"]) == ([2.5], (str(mine),))
+    assert (content["scales"], content["recipe"]["data"]) == ((2.5,), (str(mine),))
     assert content["recipe"]["lr_adam"] == pytest.approx(5e-5)
     assert content["recipe"]["seed"] == 3
 

@@ -119,7 +119,7 @@ def test_a_checkpoint_builds_the_same_network_again(
     architecture: str, options: dict, tmp_path: Path
 ):
     network = networks.build(architecture, **options)
-    torch.save(networks.pack(architecture, network), tmp_path / "a.pt")
+    (tmp_path / "a.pt").write_bytes(networks.to_checkpoint(networks.pack(architecture, network)))
     again = networks.load(tmp_path / "a.pt")
     ilr = torch.rand(1, 1, 20, 20)
     assert type(again) is type(network)

@@ -48,7 +48,7 @@ def draw(architecture: str, seed: int = 0, **options: object) -> Network:
 
 
 def packed(architecture: str, network: Network) -> Packed:
-    return networks.as_packed(networks.pack(architecture, network, [2, 3]))
+    return networks.pack(architecture, network, [2, 3])
 
 
 def exactly(network: Network, ilr: np.ndarray) -> np.ndarray:
@@ -323,15 +323,19 @@ def test_arrays_of_other_kinds(checkpoint: Path) -> None:
 
 def test_predictions_without_a_share() -> None:
     network = draw("drcn", recursions=3, filters=8)
-    packed_ = packed("drcn", network)
-    packed_.state["mixture"][-1] = 0
     with torch.no_grad():
         network.mixture[-1] = 0
+    packed_ = packed("drcn", network)
+    assert len(packed_.graph.outputs) == 2
     ilr = picture(0, 30, 40)
     assert np.abs(NativeEngine(packed_).restore(ilr) - exactly(network, ilr)).max() < 1e-5
-    packed_.state["mixture"][:] = 0
+    none = replace(packed_.graph, outputs=(("reconstruction.1", 6, 0.0),))
+    with pytest.raises(BigsharpError, match="none of its predictions has a share"):
+        NativeEngine(replace(packed_, graph=none))
+    with torch.no_grad():
+        network.mixture[:] = 0
     with pytest.raises(BigsharpError, match="add up to 0"):
-        NativeEngine(packed_)
+        packed("drcn", network)
 
 
 def test_damaged_weights() -> None:
@@ -394,7 +398,7 @@ def test_networks_that_it_does_not_run(tmp_path: Path) -> None:
     path = tmp_path / "srcnn.safetensors"
     path.write_bytes(file.to_bytes(srcnn))
     assert open_engine(path).name == "torch"
-    with pytest.raises(BigsharpError, match="vdsr and drcn, not srcnn"):
+    with pytest.raises(BigsharpError, match=r"3 × 3 convolutions, .* and not srcnn"):
         open_engine(path, "native")
     with pytest.raises(BigsharpError, match="instruction set"):
         NativeEngine(packed("vdsr", draw("vdsr", depth=3, features=8)), 1, "mmx")

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,7 +123,7 @@ def test_two_steps_round_8_bits_once() -> None:
 
 def test_engines_know_the_scales_trained_on(network: Network, tmp_path: Path) -> None:
     path = tmp_path / "network.pt"
-    torch.save(networks.pack("vdsr", network, (2, 3.5)), path)
+    path.write_bytes(networks.to_checkpoint(networks.pack("vdsr", network, (2, 3.5))))
     export(path, path.with_suffix(".onnx"))
     for engine in (open_engine(path), open_engine(path.with_suffix(".onnx"))):
         assert list(engine.scales) == [2, 3.5]
@@ -165,7 +164,7 @@ def test_every_architecture_can_be_exported(architecture: str, tmp_path: Path) -
     options = {"recursions": 3, "filters": 4} if architecture == "drcn" else {}
     network = networks.build(architecture, **options)
     path = tmp_path / "network.pt"
-    torch.save(networks.pack(architecture, network), path)
+    path.write_bytes(networks.to_checkpoint(networks.pack(architecture, network)))
     export(path, path.with_suffix(".onnx"))
     ilr = np.random.default_rng(0).random((17, 23), np.float32)
     exported = open_engine(path.with_suffix(".onnx"))

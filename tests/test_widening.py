@@ -38,6 +38,6 @@ def test_the_copies_of_a_filter_part_as_they_train() -> None:
 def test_what_is_no_narrower_drcn_is_left_alone() -> None:
     wide = networks.build("drcn", recursions=3, filters=6)
     content = networks.pack("drcn", narrow())
-    assert widened(content, wide, seed=1)["options"] == content["options"]
+    assert widened(content, wide, seed=1).options == content.options
     vdsr = networks.pack("vdsr", networks.build("vdsr", depth=3, features=4))
     assert widened(vdsr, networks.build("vdsr", depth=3, features=8), seed=1) is vdsr

@@ -22,7 +22,7 @@ import bigsharp
 from bigsharp import networks
 from bigsharp.benchmark.run import Result, benchmark
 from bigsharp.io.files import write_bytes
-from bigsharp.networks.export import to_onnx, to_safetensors
+from bigsharp.networks.export import WRITERS
 from bigsharp.networks.network import Network
 from bigsharp.weights.file import SUFFIX
 
@@ -43,12 +43,9 @@ def main() -> None:
     options = parser.parse_args()
 
     content = networks.read_checkpoint(options.checkpoint)
-    network = networks.unpack(content, options.checkpoint)
-    scales = content["scales"]
-    files = {
-        SUFFIX: to_safetensors(network, content["architecture"], scales),
-        ".onnx": to_onnx(network, scales),
-    }
+    packed = networks.read(options.checkpoint)
+    network = networks.unpack(packed, options.checkpoint)
+    files = {suffix: write(packed) for suffix, write in WRITERS.items()}
     tested = [float(scale) for scale in options.scale.split(",")]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"network{SUFFIX}"

@@ -146,8 +146,8 @@ def _open_network(model: str, engine: str, threads: int) -> Engine:
     if suffix not in _RUNS:
         if model not in weights.names():
             raise BigsharpError(_unknown(model))
-        card = weights.card(model)
-        engine = _choose(card["architecture"], "onnx") if engine == "auto" else engine
+        if engine == "auto":
+            engine = _choose(file.read(weights.path(model, file.SUFFIX)), "onnx")
         suffix = ".onnx" if engine == "onnx" else file.SUFFIX
         model = str(weights.path(model, suffix))
     if engine != "auto" and engine not in _RUNS[suffix]:
@@ -162,9 +162,9 @@ def _open_network(model: str, engine: str, threads: int) -> Engine:
         return OnnxEngine(model, threads)
     if engine == "torch" or (engine == "auto" and has_cuda()):
         return _open_torch(model, threads)
-    packed = read_packed(model)
+    packed = _read(model)
     if engine == "auto":
-        engine = _choose(packed.architecture, "torch")
+        engine = _choose(packed, "torch")
     if engine == "torch":
         return _open_torch(model, threads)
     try:
@@ -179,11 +179,11 @@ def _open_torch(path: str, threads: int) -> Engine:
     return TorchEngine(path, "cuda" if has_cuda() else "cpu", threads)
 
 
-def _choose(architecture: str, otherwise: str) -> str:
+def _choose(packed: Packed, otherwise: str) -> str:
     """The engine for a network: on a GPU PyTorch, else ours, else `otherwise`."""
     if has_cuda():
         return "torch"
-    if architecture not in native.ARCHITECTURES:
+    if not native.can_run(packed):
         return otherwise
     if kernels.instructions() is None:
         _tell_once(f"{kernels.why_not()}; another and slower engine takes its place")
@@ -196,13 +196,13 @@ def _tell_once(message: str) -> None:
     _log.warning(message)
 
 
-def read_packed(path: str | Path) -> Packed:
+def _read(path: str) -> Packed:
     """The network in a .safetensors file, or, with PyTorch, in a checkpoint."""
     if Path(path).suffix.lower() == file.SUFFIX:
         return file.read(path)
     from bigsharp import networks
 
-    return networks.as_packed(networks.read_checkpoint(path))
+    return networks.read(path)
 
 
 def has_cuda() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -11,9 +11,6 @@ from bigsharp import kernels
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 from bigsharp.weights.file import Packed
-
-#: Networks that are stacks of 3 × 3 convolutions.
-ARCHITECTURES = ("vdsr", "drcn")
 
 #: Rows that are handed over at once, so that threads are started seldom.
 _ROWS = 256
@@ -23,7 +20,7 @@ _MEMORY = 1 << 30
 
 
 class NativeEngine:
-    """Run VDSR or DRCN by the minimal filtering algorithm F(4 × 4, 3 × 3), in fp32.
+    """Run 3 × 3 convolutions by the minimal filtering algorithm F(4 × 4, 3 × 3), in fp32.
 
     The result is the same, bit for bit, for any number of threads.
 
@@ -55,24 +52,25 @@ class NativeEngine:
     name = "native"
 
     def __init__(self, packed: Packed, threads: int = 0, instructions: str = "") -> None:
-        if packed.architecture not in ARCHITECTURES:
+        if not can_run(packed):
             raise BigsharpError(
-                f"the native engine runs {' and '.join(ARCHITECTURES)}, not {packed.architecture}"
+                "the native engine runs 3 × 3 convolutions, such as VDSR's and DRCN's, and not "
+                f"{packed.architecture}"
             )
         self._network = kernels.new_network(instructions)
         # Our ReLU makes 0 of NaN, and would hide such weights.
         if not all(np.isfinite(values).all() for values in packed.state.values()):
             raise BigsharpError("its weights are damaged: some are NaN or infinite")
         try:
-            _BUILDERS[packed.architecture](self._network, packed)
+            _fill(self._network, packed)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise BigsharpError(f"the weights are no {packed.architecture}'s ({error})") from None
         self.instructions: str = self._network.instructions
         self.threads = threads or _cores()
         self.scales: Sequence[float] = packed.scales
-        self.halo = _halo(packed)
+        self.halo = packed.halo
         self.widest = max(_MEMORY // self._network.bytes_per_column, 16 * self.halo)
-        self.parameters: int | None = sum(values.size for values in packed.state.values())
+        self.parameters: int | None = packed.parameter_count
 
     def restore(self, ilr: Array) -> Array:
         """Restore ILR luma: float32, (H, W), in [0, 1], to the same; the output is not clipped."""
@@ -143,40 +141,35 @@ def _run(work: Callable[..., Array], *band: Array) -> Array:
         raise BigsharpError(f"the native engine cannot start its threads ({error})") from None
 
 
-def _vdsr(network: kernels.Network, packed: Packed) -> None:
-    state = packed.state
-    depth = packed.options["depth"]
-    step = network.embed(*_layer(state, "layers.0"))
-    for number in range(1, depth - 1):
-        step = network.convolve(step, network.pack(*_layer(state, f"layers.{number}")))
-    last = _layer(state, f"layers.{depth - 1}")
-    network.reconstruct(step, *last, share=1, skip=packed.options["residual"])
+def can_run(packed: Packed) -> bool:
+    """Whether all of a network's convolutions are 3 × 3, with zeros beyond the border."""
+    kernels_seen = [values.shape for name, values in packed.state.items() if values.ndim == 4]
+    return packed.graph.padding == "zeros" and all(shape[2:] == (3, 3) for shape in kernels_seen)
 
 
-def _drcn(network: kernels.Network, packed: Packed) -> None:
-    state, options = packed.state, packed.options
-    inference, rebuilding = (
-        network.pack(*_layer(state, name)) for name in ("inference", "reconstruction.0")
-    )
-    last = _layer(state, "reconstruction.1")
-    shares = np.zeros(options["recursions"])
-    shares[-1] = 1
-    if options["ensemble"]:
-        total = state["mixture"].sum()
-        if total == 0:
-            raise ValueError("the shares of its predictions add up to 0")
-        # Recursions after the last that counts have no reader.
-        shares = np.trim_zeros(state["mixture"] / total, "b")
-    step = network.embed(*_layer(state, "embedding.0"))
-    step = network.convolve(step, network.pack(*_layer(state, "embedding.1")))
-    for share in shares:
-        step = network.convolve(step, inference)
-        if share:
-            rebuilt = network.convolve(step, rebuilding)
-            network.reconstruct(rebuilt, *last, share=float(share), skip=options["skip"])
-
-
-_BUILDERS = {"vdsr": _vdsr, "drcn": _drcn}
+def _fill(network: kernels.Network, packed: Packed) -> None:
+    """Hand a network's layers over, those alone that some output reads."""
+    graph = packed.graph
+    outputs = [output for output in graph.outputs if output[-1] != 0]
+    if not outputs:
+        raise ValueError("none of its predictions has a share")
+    read = {of for _, of, _ in outputs}
+    for number in range(len(graph.layers), 0, -1):
+        if number in read:
+            read.add(graph.layers[number - 1][1])
+    weights: dict[str, int] = {}
+    steps: dict[int, int] = {}
+    for number, (name, of) in enumerate(graph.layers, 1):
+        if number not in read:
+            continue
+        if of == 0:
+            steps[number] = network.embed(*packed.layer(name))
+            continue
+        if name not in weights:
+            weights[name] = network.pack(*packed.layer(name))
+        steps[number] = network.convolve(steps[of], weights[name])
+    for name, of, share in outputs:
+        network.reconstruct(steps[of], *packed.layer(name), share=share, skip=graph.skip)
 
 
 def _cores() -> int:
@@ -184,13 +177,3 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _layer(state: Mapping[str, Array], name: str) -> tuple[Array, Array]:
-    return state[f"{name}.weight"], state[f"{name}.bias"]
-
-
-def _halo(packed: Packed) -> int:
-    if packed.architecture == "vdsr":
-        return packed.options["depth"]
-    return packed.options["recursions"] + 4

@@ -10,15 +10,7 @@ import onnxruntime
 
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
-
-#: The metadata entry of an exported network that holds its receptive field, in pixels.
-RECEPTIVE_FIELD = "bigsharp.receptive_field"
-
-#: The one that holds the scales it was trained on, separated by commas.
-SCALES = "bigsharp.scales"
-
-#: The one that holds how many trained values it has.
-PARAMETERS = "bigsharp.parameters"
+from bigsharp.weights.onnx import PARAMETERS, RECEPTIVE_FIELD, SCALES
 
 
 class OnnxEngine:

@@ -36,9 +36,9 @@ class TorchEngine:
         if threads:
             torch.set_num_threads(threads)
         self.device = torch.device(device)
-        content = networks.read_checkpoint(path)
-        self.scales: Sequence[float] = content["scales"]
-        self.network = networks.unpack(content, path).to(
+        packed = networks.read(path)
+        self.scales: Sequence[float] = packed.scales
+        self.network = networks.unpack(packed, path).to(
             self.device,
             memory_format=torch.channels_last,  # type: ignore[call-overload]
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bigsharp.errors import BigsharpError
 from bigsharp.weights import file
-from bigsharp.weights.file import Packed
+from bigsharp.weights.file import Graph, Packed
 
 if TYPE_CHECKING:
     from bigsharp.networks.network import Network
@@ -22,7 +23,7 @@ ARCHITECTURES = {
 }
 
 
-_KEYS = {"architecture", "options", "state", "scales"}
+_KEYS = {"architecture", "options", "scales", "graph", "state"}
 
 
 def build(architecture: str, **options: Any) -> Network:
@@ -50,37 +51,35 @@ def build(architecture: str, **options: Any) -> Network:
         raise BigsharpError(f"{architecture} cannot be built with {options}: {error}") from None
 
 
-def pack(architecture: str, network: Network, scales: Sequence[float] = ()) -> dict[str, Any]:
+def pack(architecture: str, network: Network, scales: Sequence[float] = ()) -> Packed:
     """Everything that `unpack` needs to build `network` again, and the scales it was trained on."""
-    return {
-        "architecture": architecture,
-        "options": network.options,
-        "state": network.state_dict(),
-        "scales": list(scales),
-    }
+    state = {name: values.cpu().numpy() for name, values in network.state_dict().items()}
+    return Packed(architecture, network.options, tuple(scales), network.graph, state)
 
 
-def unpack(packed: dict[str, Any], name: str | Path) -> Network:
+def unpack(packed: Packed, name: str | Path) -> Network:
     """Build the network that `pack` described, with its weights, in evaluation mode."""
-    network = build(packed["architecture"], **packed["options"])
+    network = build(packed.architecture, **packed.options)
     copy_weights(packed, network, name)
     return network.eval()
 
 
-def copy_weights(packed: dict[str, Any], network: Network, name: str | Path) -> None:
-    """Load the weights that `pack` took, from what is called `name`, into a network built already.
+def copy_weights(packed: Packed, network: Network, name: str | Path) -> None:
+    """Load weights, from what is called `name`, into a network built already.
 
     Raises
     ------
     BigsharpError
         They are another network's.
     """
+    import torch
+
     try:
-        network.load_state_dict(packed["state"])
+        network.load_state_dict({k: torch.from_numpy(v) for k, v in packed.state.items()})
     except RuntimeError:
         raise BigsharpError(
             f"{name}: the weights do not fit {type(network).__name__} with {network.options}; "
-            f"they are of {packed['architecture']} with {packed['options']}"
+            f"they are of {packed.architecture} with {dict(packed.options)}"
         ) from None
 
 
@@ -92,21 +91,52 @@ def load(path: str | Path) -> Network:
     BigsharpError
         The file is missing, or is no such checkpoint.
     """
-    return unpack(read_checkpoint(path), path)
+    return unpack(read(path), path)
+
+
+def read(path: str | Path) -> Packed:
+    """Read a network from a checkpoint (.pt), for which PyTorch must be there, or .safetensors.
+
+    Raises
+    ------
+    BigsharpError
+        The file is missing, or is no such checkpoint.
+    """
+    if Path(path).suffix.lower() == file.SUFFIX:
+        return file.read(path)
+    content = read_checkpoint(path)
+    return Packed(
+        content["architecture"],
+        content["options"],
+        tuple(content["scales"]),
+        Graph.from_dict(content["graph"]),
+        {name: values.numpy() for name, values in content["state"].items()},
+    )
+
+
+def to_checkpoint(packed: Packed, run: Mapping[str, Any] = {}) -> bytes:
+    """The content of a checkpoint: a network, and what a run says of itself."""
+    import torch
+
+    content = asdict(packed) | {
+        "state": {name: torch.from_numpy(values) for name, values in packed.state.items()}
+    }
+    buffer = io.BytesIO()
+    torch.save(content | dict(run), buffer)
+    return buffer.getvalue()
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint as it was written: see `pack`, and `bigsharp.training.loop`.
+    """Read all that a checkpoint (.pt) holds; see `to_checkpoint`, and `bigsharp.training`.
 
-    Of a .safetensors file, the part that `pack` writes.
+    Raises
+    ------
+    BigsharpError
+        The file is missing, or is no such checkpoint.
     """
     require_torch()
     import torch
 
-    if Path(path).suffix.lower() == file.SUFFIX:
-        packed = file.read(path)
-        state = {name: torch.from_numpy(values) for name, values in packed.state.items()}
-        return {**asdict(packed), "state": state}
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -116,16 +146,6 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not set(content) >= _KEYS:
         raise BigsharpError(f"{path}: not a checkpoint written by bigsharp")
     return content
-
-
-def as_packed(content: Mapping[str, Any]) -> Packed:
-    """What a checkpoint holds of its network, as arrays."""
-    return Packed(
-        content["architecture"],
-        content["options"],
-        tuple(content["scales"]),
-        {name: values.numpy() for name, values in content["state"].items()},
-    )
 
 
 def require_torch() -> None:

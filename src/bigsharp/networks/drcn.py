@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from bigsharp.errors import BigsharpError
 from bigsharp.networks.convolution import convolve_relu
 from bigsharp.networks.network import Network, conv3x3
+from bigsharp.weights.file import Graph
 
 
 class DRCN(Network):
@@ -60,6 +62,32 @@ class DRCN(Network):
             nn.init.zeros_(self.reconstruction[1].weight)  # type: ignore[arg-type]
         # Equation 6: the predictions' weights, here starting equal.
         self.mixture = nn.Parameter(torch.full((recursions,), 1 / recursions)) if ensemble else None
+
+    @property
+    def graph(self) -> Graph:
+        """Two layers, the recursion again and again, and a reconstruction behind each that counts.
+
+        A state of the recursion is read twice; the reconstructions stand behind all of them.
+
+        Raises
+        ------
+        BigsharpError
+            The weights of the predictions add up to 0.
+        """
+        layers = [("embedding.0", 0), ("embedding.1", 1)]
+        layers += [("inference", number + 2) for number in range(self.recursions)]
+        shares = [0.0] * (self.recursions - 1) + [1.0]
+        if self.mixture is not None:
+            total = float(self.mixture.detach().sum())
+            if total == 0:
+                raise BigsharpError("the weights of a DRCN's predictions add up to 0: damaged")
+            shares = (self.mixture.detach() / total).tolist()
+        outputs = []
+        for number, share in enumerate(shares):
+            if share:
+                layers.append(("reconstruction.0", number + 3))
+                outputs.append(("reconstruction.1", len(layers), share))
+        return Graph(tuple(layers), tuple(outputs), self.skip)
 
     @property
     def receptive_field(self) -> int:

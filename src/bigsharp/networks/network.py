@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from bigsharp.weights.file import Graph
+
 
 class Network(nn.Module, ABC):
     """A network that restores ILR luma, shape (N, 1, H, W) in [0, 1], at the same size.
@@ -21,6 +23,11 @@ class Network(nn.Module, ABC):
     def __init__(self, **options: Any) -> None:
         super().__init__()
         self.options = options
+
+    @property
+    @abstractmethod
+    def graph(self) -> Graph:
+        """How its convolutions follow one another, for the engines."""
 
     @property
     @abstractmethod

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bigsharp.networks.network import Network
+from bigsharp.weights.file import Graph
 
 
 class SRCNN(Network):
@@ -43,7 +44,8 @@ class SRCNN(Network):
             raise ValueError(f"SRCNN needs three odd kernel sizes, not {kernels}")
         if len(filters) != 2 or min(filters) < 1:
             raise ValueError(f"SRCNN needs two filter counts ≥ 1, not {filters}")
-        super().__init__(kernels=list(kernels), filters=list(filters), gaussian=gaussian)
+        start = {"gaussian": True} if gaussian else {}
+        super().__init__(kernels=list(kernels), filters=list(filters), **start)
         channels = [1, *filters, 1]
         self.layers = nn.ModuleList(
             nn.Conv2d(i, o, k, padding=k // 2, padding_mode="replicate")
@@ -58,6 +60,11 @@ class SRCNN(Network):
                 nn.init.dirac_(layer.weight[:1])  # type: ignore[index]
         if not gaussian:
             nn.init.zeros_(self.layers[-1].weight[:, 1:])  # type: ignore[index]
+
+    @property
+    def graph(self) -> Graph:
+        """A stack."""
+        return Graph((("layers.0", 0), ("layers.1", 1)), (("layers.2", 2, 1.0),), False, "edge")
 
     @property
     def receptive_field(self) -> int:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from bigsharp.networks.convolution import convolve_relu
 from bigsharp.networks.network import Network, conv3x3
+from bigsharp.weights.file import Graph
 
 
 class VDSR(Network):
@@ -39,6 +40,13 @@ class VDSR(Network):
         if residual:
             # Start from bicubic: the first steps then need not unlearn a random picture.
             nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
+
+    @property
+    def graph(self) -> Graph:
+        """A stack."""
+        last = self.depth - 1
+        layers = tuple((f"layers.{number}", number) for number in range(last))
+        return Graph(layers, ((f"layers.{last}", last, 1.0),), self.residual)
 
     @property
     def receptive_field(self) -> int:

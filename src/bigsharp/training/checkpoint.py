@@ -15,11 +15,12 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from bigsharp import networks
+from bigsharp import networks, weights
 from bigsharp.errors import BigsharpError
 from bigsharp.io.files import write_bytes
 from bigsharp.networks.network import Network
 from bigsharp.training.recipe import Recipe, from_dict
+from bigsharp.weights.file import SUFFIX, Packed
 
 #: The checkpoints of a run: everything needed to go on, and the highest validation PSNR.
 LAST, BEST = "last.pt", "best.pt"
@@ -58,8 +59,9 @@ def claim(folder: Path, resume: bool) -> FileLock:
 
 def write_best(folder: Path, network: Network, recipe: Recipe, run: dict[str, Any]) -> None:
     """Write ``best.pt``, whole or not at all: `network`, and plain values that say what it is."""
-    content = networks.pack(recipe.architecture, network, recipe.trained_scales)
-    _save(folder / BEST, content | {"recipe": recipe.as_dict()} | run)
+    packed = networks.pack(recipe.architecture, network, recipe.trained_scales)
+    content = networks.to_checkpoint(packed, {"recipe": recipe.as_dict()} | run)
+    write_bytes(folder / BEST, content)
 
 
 def write_last(
@@ -80,18 +82,15 @@ def write_last(
     """
     names = {part: f"last-{part}-{run['step']}.pt" for part in PARTS}
     for part, name in names.items():
-        _save(folder / name, parts[part])
-    content = networks.pack(recipe.architecture, network, recipe.trained_scales)
-    _save(folder / LAST, content | {"recipe": recipe.as_dict(), "parts": names} | run)
+        buffer = io.BytesIO()
+        torch.save(parts[part], buffer)
+        write_bytes(folder / name, buffer.getvalue())
+    packed = networks.pack(recipe.architecture, network, recipe.trained_scales)
+    about = {"recipe": recipe.as_dict(), "parts": names}
+    write_bytes(folder / LAST, networks.to_checkpoint(packed, about | run))
     for path in folder.glob("last-*-*.pt"):
         if path.name not in names.values():
             path.unlink()
-
-
-def _save(path: Path, content: Any) -> None:
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_bytes(path, buffer.getvalue())
 
 
 def read_last(folder: Path, recipe: Recipe, **same: str) -> dict[str, Any]:
@@ -136,17 +135,13 @@ def _difference(then: dict[str, Any] | None, recipe: Recipe) -> str:
     return ", ".join(key for key in now if before[key] != now[key])
 
 
-def initial_weights(name: str) -> dict[str, Any]:
-    """The checkpoint that a new run starts from: a released model, or a file.
+def initial_weights(name: str) -> Packed:
+    """The network that a new run starts from: a released model, or a file.
 
     Raises
     ------
     BigsharpError
         There is no such model or file.
     """
-    from bigsharp import weights
-    from bigsharp.weights.file import SUFFIX
-
     is_file = name.endswith((".pt", SUFFIX))
-    path = Path(name) if is_file else weights.path(name, SUFFIX)
-    return networks.read_checkpoint(path)
+    return networks.read(name if is_file else weights.path(name, SUFFIX))

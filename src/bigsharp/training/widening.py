@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from bigsharp.image.arrays import Array
+from bigsharp.networks.drcn import DRCN
 from bigsharp.networks.network import Network
+from bigsharp.weights.file import Packed
 
 #: Layers by what of them doubles with the width: their filters, and the channels they read.
 _FILTERS = ("embedding.0", "embedding.1", "inference", "reconstruction.0")
@@ -17,15 +20,14 @@ _CHANNELS = ("embedding.1", "inference", "reconstruction.0", "reconstruction.1")
 _PARTING = 0.5
 
 
-def widened(content: dict[str, Any], network: Network, seed: int) -> dict[str, Any]:
-    """Fit a narrower DRCN's checkpoint to a network of twice, four times … its filters.
+def widened(packed: Packed, network: Network, seed: int) -> Packed:
+    """Fit a narrower DRCN's weights to a network of twice, four times … its filters.
 
     Anything else is given back as it is.
 
     Parameters
     ----------
-    content : dict
-        What `bigsharp.networks.pack` gave.
+    packed : Packed
     network : Network
         The one to be started.
     seed : int
@@ -36,26 +38,25 @@ def widened(content: dict[str, Any], network: Network, seed: int) -> dict[str, A
     T. Chen, I. Goodfellow, J. Shlens, "Net2Net: accelerating learning via knowledge transfer", ICLR
     2016, section 2.3; there the copies are told apart by noise, which changes the function.
     """
-    wanted, given = network.options.get("filters"), content["options"].get("filters")
-    if content["architecture"] != "drcn" or not isinstance(wanted, int):
-        return content
-    generator = torch.Generator().manual_seed(seed)
-    state = content["state"]
+    if packed.architecture != "drcn" or not isinstance(network, DRCN):
+        return packed
+    wanted, given = network.options["filters"], packed.options["filters"]
+    random = np.random.default_rng(seed)
+    state = packed.state
     while given < wanted and wanted % given == 0:
-        state, given = _doubled(state, generator), 2 * given
-    options = content["options"] | {"filters": given}
-    return content | {"state": state, "options": options}
+        state, given = _doubled(state, random), 2 * given
+    return replace(packed, options={**packed.options, "filters": given}, state=state)
 
 
-def _doubled(state: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+def _doubled(state: Mapping[str, Array], random: np.random.Generator) -> dict[str, Array]:
     """Every filter twice; what reads both weighs them by halves that differ by chance."""
     wide = dict(state)
     for layer in _FILTERS:
         for name in (f"{layer}.weight", f"{layer}.bias"):
-            wide[name] = torch.cat([wide[name]] * 2)
+            wide[name] = np.concatenate([wide[name]] * 2)
     for layer in _CHANNELS:
-        half = wide[f"{layer}.weight"] / 2
-        part = _PARTING * state[f"{layer}.weight"].std()
-        part = part * torch.randn(half.shape, generator=generator)
-        wide[f"{layer}.weight"] = torch.cat([half + part, half - part], dim=1)
+        name = f"{layer}.weight"
+        half = wide[name] / 2
+        part = _PARTING * state[name].std() * random.standard_normal(half.shape, np.float32)
+        wide[name] = np.concatenate([half + part, half - part], axis=1)
     return wide

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,57 @@ SUFFIX = ".safetensors"
 #: The metadata entry that says what network the weights are of.
 _ABOUT = "bigsharp"
 
+PADDINGS = ("zeros", "edge")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """How the convolutions of a network follow one another: all that an engine needs to know.
+
+    Attributes
+    ----------
+    layers : tuple of (str, int)
+        Convolutions with a ReLU behind each: the name of its weights, and what it reads: 0 is the
+        ILR, k the result of the k-th layer.
+    outputs : tuple of (str, int, float)
+        Convolutions to luma, without ReLU: weights, what it reads, and its share in the result.
+    skip : bool
+        Whether the ILR is added to each output.
+    padding : {"zeros", "edge"}
+        What continues a layer's input beyond the border of the picture.
+    """
+
+    layers: tuple[tuple[str, int], ...]
+    outputs: tuple[tuple[str, int, float], ...]
+    skip: bool
+    padding: str = "zeros"
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Graph:
+        """What `asdict` gave, out of JSON.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            It is no such thing.
+        """
+        layers = tuple((str(name), int(read)) for name, read in values["layers"])
+        outputs = tuple((str(name), int(of), float(s)) for name, of, s in values["outputs"])
+        reads = [read for _, read in layers]
+        if not all(0 <= read <= number for number, read in enumerate(reads)):
+            raise ValueError("a layer reads none that comes before it")
+        if not all(0 <= read <= len(layers) for _, read, _ in outputs):
+            raise ValueError("an output reads no layer")
+        if not outputs or not all(math.isfinite(share) for *_, share in outputs):
+            raise ValueError("the outputs have no shares")
+        if values["padding"] not in PADDINGS:
+            raise ValueError(f"no padding is called {values['padding']!r}")
+        return cls(layers, outputs, bool(values["skip"]), values["padding"])
+
 
 @dataclass(frozen=True)
 class Packed:
-    """Everything that builds a network again.
+    """Everything that builds or runs a network again.
 
     Attributes
     ----------
@@ -28,6 +76,7 @@ class Packed:
         The arguments of that network's class.
     scales : sequence of float
         What it was trained on.
+    graph : Graph
     state : dict of str to ndarray of float32
         Its weights, by PyTorch's names and in PyTorch's order.
     """
@@ -35,7 +84,28 @@ class Packed:
     architecture: str
     options: Mapping[str, Any]
     scales: tuple[float, ...]
+    graph: Graph
     state: Mapping[str, Array]
+
+    def layer(self, name: str) -> tuple[Array, Array]:
+        """Weight, (outputs, inputs, side, side), and bias, (outputs,), of a convolution."""
+        return self.state[f"{name}.weight"], self.state[f"{name}.bias"]
+
+    @property
+    def halo(self) -> int:
+        """The radius of the receptive field: half of the kernels along the longest path."""
+        reach = [0]
+        for name, read in self.graph.layers:
+            reach.append(reach[read] + self._radius(name))
+        return max(reach[read] + self._radius(name) for name, read, _ in self.graph.outputs)
+
+    def _radius(self, name: str) -> int:
+        return self.layer(name)[0].shape[-1] // 2
+
+    @property
+    def parameter_count(self) -> int:
+        """Trained values, biases included."""
+        return sum(values.size for values in self.state.values())
 
 
 def to_bytes(packed: Packed) -> bytes:
@@ -46,6 +116,7 @@ def to_bytes(packed: Packed) -> bytes:
         "architecture": packed.architecture,
         "options": dict(packed.options),
         "scales": list(packed.scales),
+        "graph": asdict(packed.graph),
     }
     return save(dict(packed.state), {_ABOUT: json.dumps(about)})
 
@@ -64,8 +135,10 @@ def read(path: str | Path) -> Packed:
         with safe_open(str(path), "numpy") as file:
             about = json.loads(file.metadata()[_ABOUT])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return Packed(about["architecture"], about["options"], tuple(about["scales"]), state)
+        graph = Graph.from_dict(about["graph"])
+        scales = tuple(map(float, about["scales"]))
+        return Packed(about["architecture"], about["options"], scales, graph, state)
     except FileNotFoundError:
         raise BigsharpError(f"{path}: no such file") from None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError):
         raise BigsharpError(f"{path}: not a weights file written by bigsharp") from None
