@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -143,6 +144,28 @@ def test_a_folder_of_restored_pictures_is_scored_under_the_same_protocol(
         assert (one.image, one.psnr, one.ssim) == (other.image, other.psnr, other.ssim)
 
 
+def test_what_has_been_replaced_is_scored_anew(photos: Path, tmp_path: Path) -> None:
+    hr = Path(shutil.copytree(photos, tmp_path / "hr"))
+    theirs = restored_elsewhere(hr, tmp_path / "theirs")
+
+    def score() -> list[float]:
+        kept = RecordFile(tmp_path / "records.jsonl")
+        (result,) = benchmark([str(hr)], [2], [str(theirs)], kept=kept)
+        return [record.psnr for record in result.records]
+
+    first = score()
+    assert score() == first
+    one, other, *_ = sorted(theirs.iterdir())
+    Image.new("L", Image.open(one).size).save(one)
+    again = score()
+    assert again[0] < 10 < first[0]
+    assert again[1:] == first[1:]
+    Image.new("L", Image.open(hr / other.name).size, 99).save(hr / other.name)
+    last = score()
+    assert (last[0], last[2:]) == (again[0], again[2:])
+    assert last[1] != first[1]
+
+
 def test_restored_pictures_that_cannot_be_scored_are_named(photos: Path, tmp_path: Path) -> None:
     folder = restored_elsewhere(photos, tmp_path / "theirs")
     (folder / "img_2.png").rename(folder / "img_2_a.png")
@@ -159,7 +182,7 @@ def test_restored_pictures_that_cannot_be_scored_are_named(photos: Path, tmp_pat
 
 
 def test_a_record_keeps_an_infinite_psnr(tmp_path: Path) -> None:
-    record = Record("a", "b", 2.0, "c", "", "d", "e", float("inf"), 1.0, 0.1)
+    record = Record("a", "b", "h", 2.0, "c", "", "d", "e", float("inf"), 1.0, 0.1)
     RecordFile(tmp_path / "r").append(record)
     assert "Infinity" not in (tmp_path / "r").read_text()
     assert list(RecordFile(tmp_path / "r").records.values()) == [record]
@@ -214,7 +237,7 @@ def results(**psnr: float):
     """Results on Set5 at ×2, one image each, of these PSNR."""
     from bigsharp.benchmark.run import Result
 
-    record = Record("Set5", "a.png", 2.0, "", "", "", "published", 0, 0.9, 0.1)
+    record = Record("Set5", "a.png", "", 2.0, "", "", "", "published", 0, 0.9, 0.1)
     return [
         Result("Set5", 2.0, name, "published", (replace(record, method=name, psnr=value),))
         for name, value in psnr.items()

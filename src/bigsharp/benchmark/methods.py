@@ -67,6 +67,10 @@ class Method(Protocol):
     parameters: int | None
     versions: dict[str, str]
 
+    def digest(self, data: str, path: Path, scale: float) -> str:
+        """Names what is run on this image, or the picture that others restored of it."""
+        ...
+
     def restore(self, case: Case) -> Array:
         """The restored image in [0, 255], of the case's size, not rounded."""
         ...
@@ -86,12 +90,16 @@ class Model:
 
     def __init__(self, name: str, model: str, engine: str = "auto", threads: int = 0) -> None:
         self.name = name
-        self.weights = _digest_of(model)
+        self.weights = _digest_of_model(model)
         self.opened = open_engine(model, engine, threads)
         self.engine = self.opened.name
         self.parameters = self.opened.parameters
         library = {"onnx": "onnxruntime", "torch": "torch"}.get(self.engine)
         self.versions = _versions("numpy", *([library] if library else []))
+
+    def digest(self, data: str, path: Path, scale: float) -> str:
+        """That of the weights, whatever the image."""
+        return self.weights
 
     def restore(self, case: Case) -> Array:
         """Enlarge and restore the LR image."""
@@ -112,18 +120,22 @@ class Restored:
     folder : Path
     """
 
+    weights = ""
     engine = "files"
     parameters: int | None = None
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.folder = folder
-        self.weights = ""
         self.versions = _versions("numpy", "pillow")
+
+    def digest(self, data: str, path: Path, scale: float) -> str:
+        """That of the restored picture."""
+        return digest_of(self._find(data, path, scale))
 
     def restore(self, case: Case) -> Array:
         """Read the picture restored from this case."""
-        path = self._find(case)
+        path = self._find(case.data, case.path, case.scale)
         image = protocol.reference(picture.read(path), case.colour)
         if image.shape[:2] != case.size:
             image = protocol.crop(image, case.scale)
@@ -135,10 +147,10 @@ class Restored:
             )
         return image
 
-    def _find(self, case: Case) -> Path:
-        scale = f"x{case.scale:g}"
-        places = [self.folder / Path(case.data).name / scale, self.folder / scale, self.folder]
-        stem = case.path.stem
+    def _find(self, data: str, hr: Path, scale: float) -> Path:
+        factor = f"x{scale:g}"
+        places = [self.folder / Path(data).name / factor, self.folder / factor, self.folder]
+        stem = hr.stem
         for place in places:
             if not place.is_dir():
                 continue
@@ -149,12 +161,12 @@ class Restored:
             ]
             if len(found) > 1:
                 raise BigsharpError(
-                    f"{place}: {found[0].name} and {found[1].name} could both be {case.path.name}"
+                    f"{place}: {found[0].name} and {found[1].name} could both be {hr.name}"
                 )
             if found:
                 return found[0]
         raise BigsharpError(
-            f"{self.folder}: no picture restored from {case.path.name} at ×{case.scale:g}, in "
+            f"{self.folder}: no picture restored from {hr.name} at ×{scale:g}, in "
             f"{' or '.join(map(str, places))}"
         )
 
@@ -193,17 +205,31 @@ def open_methods(
     return opened
 
 
-def _digest_of(name: str) -> str:
+def digest_of(*paths: Path) -> str:
+    """The first 16 digits of the SHA-256 of files, one behind the other.
+
+    Raises
+    ------
+    BigsharpError
+        One cannot be read.
+    """
+    content = hashlib.sha256()
+    for path in paths:
+        try:
+            content.update(path.read_bytes())
+        except OSError as error:
+            raise BigsharpError(f"{path}: cannot be read ({error.strerror})") from None
+    return content.hexdigest()[:16]
+
+
+def _digest_of_model(name: str) -> str:
     if name == BICUBIC:
         return ""
     if Path(name).is_file():
-        files = [Path(name)]
-    else:
-        # Both files hold the same weights, so every engine has one digest.
-        members = weights.families().get(name, [name])
-        files = [weights.path(member, SUFFIX) for member in members if member in weights.names()]
-    content = b"".join(path.read_bytes() for path in files)
-    return hashlib.sha256(content).hexdigest()[:16]
+        return digest_of(Path(name))
+    # Both files of a released model hold the same weights, so every engine has one digest.
+    members = weights.families().get(name, [name])
+    return digest_of(*(weights.path(m, SUFFIX) for m in members if m in weights.names()))
 
 
 def _versions(*libraries: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 from bigsharp.errors import BigsharpError
 
 #: What tells one score from another: the same key is never computed twice.
-Key = tuple[str, str, float, str, str, str, str]
+Key = tuple[str, str, str, float, str, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,12 @@ class Record:
     ----------
     data, image : str
         The image set, and the file's name in it.
+    hr : str
+        The first 16 digits of the SHA-256 of that file.
     scale : float
     method : str
     weights : str
-        The first 16 digits of the SHA-256 of what was run; empty for bicubic.
+        The same of what was run, or of the picture that was restored elsewhere; empty for bicubic.
     engine : str
     protocol : str
     psnr, ssim : float
@@ -39,6 +41,7 @@ class Record:
 
     data: str
     image: str
+    hr: str
     scale: float
     method: str
     weights: str
@@ -54,7 +57,7 @@ class Record:
     def key(self) -> Key:
         """What this is the score of."""
         return (
-            self.data, self.image, self.scale, self.method, self.weights, self.engine,
+            self.data, self.image, self.hr, self.scale, self.method, self.weights, self.engine,
             self.protocol,
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from bigsharp.benchmark.methods import Case, Method, open_methods
+from bigsharp.benchmark.methods import Case, Method, digest_of, open_methods
 from bigsharp.benchmark.perceptual import open_metric
 from bigsharp.benchmark.published import find
 from bigsharp.benchmark.records import Key, Record, RecordFile
@@ -160,10 +160,11 @@ def benchmark(
     opened = open_methods(methods, engine)
     sets = {name: find_images(name, root) for name in data}
     keys = {
-        (name, path, scale, method.name): _key(name, path, scale, method, rules)
+        (name, path, scale, method.name): _key(name, path, hr, scale, method, rules)
         for name, paths in sets.items()
-        for scale in scales
         for path in paths
+        for hr in [digest_of(path)]
+        for scale in scales
         for method in opened.values()
     }
     scored = dict(kept.records) if kept else {}
@@ -218,9 +219,10 @@ def check_bicubic(data: Sequence[str], scales: Sequence[float], **settings: Any)
         raise BigsharpError("--check: no bicubic score is published of these sets and scales")
 
 
-def _key(data: str, path: Path, scale: float, method: Method, rules: Rules) -> Key:
+def _key(data: str, path: Path, hr: str, scale: float, method: Method, rules: Rules) -> Key:
+    restored = method.digest(data, path, scale)
     return (
-        data, path.name, float(scale), method.name, method.weights, method.engine, rules.name
+        data, path.name, hr, float(scale), method.name, restored, method.engine, rules.name
     )  # fmt: skip
 
 
@@ -274,7 +276,7 @@ def _score_image(task: Task, opened: dict[str, Method], setting: Setting) -> Ite
         except ValueError as error:
             raise BigsharpError(f"{task.path}: {error}") from None
         yield Record(
-            *_key(task.data, task.path, task.scale, method, rules),
+            *_key(task.data, task.path, digest_of(task.path), task.scale, method, rules),
             psnr=score.psnr,
             ssim=score.ssim,
             seconds=round(seconds, 4),
