@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -29,12 +30,16 @@ class ImageSet:
         Nothing is ever trained, validated or chosen on a test set.
     source : str
         Where it is published.
+    leaks : dict of str to str
+        Images, by their names without extension, that show what a test set shows, and what that
+        is: nothing is trained on them. `bigsharp.scoring.leaks` finds such.
     """
 
     name: str
     images: int
     use: str
     source: str
+    leaks: Mapping[str, str] = field(default_factory=dict)
 
 
 _BERKELEY = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/bsds/"
@@ -44,7 +49,13 @@ SETS = {
     entry.name: entry
     for entry in (
         ImageSet("T91", 91, "train", "Yang et al. 2010, http://www.ifp.illinois.edu/~jyang29/"),
-        ImageSet("BSDS200", 200, "train", f"BSDS300, images/train, {_BERKELEY}"),
+        ImageSet(
+            "BSDS200",
+            200,
+            "train",
+            f"BSDS300, images/train, {_BERKELEY}",
+            {"302003": "Set5's woman is a reduced copy of it"},
+        ),
         ImageSet("BSDS200-test", 200, "train", f"BSDS500, images/test, {_BERKELEY}"),
         ImageSet("Set5", 5, "test", f"Bevilacqua et al. 2012, in {_HUANG}"),
         ImageSet("Set14", 14, "test", f"Zeyde et al. 2010, in {_HUANG}"),
@@ -119,6 +130,36 @@ def find_images(name: str, root: str | Path | None = None) -> list[Path]:
     if not paths:
         raise BigsharpError(f"{name}: no picture in this folder")
     return paths
+
+
+def choose(names: Sequence[str], use: str, root: str | Path | None = None) -> list[Path]:
+    """The images of sets and folders; of none given, those of every known set for `use`.
+
+    Raises
+    ------
+    BigsharpError
+        As `find_images`, or none is there.
+    """
+    if not names:
+        base = find_root(root)
+        names = [e.name for e in SETS.values() if e.use == use and images_in(base / e.name)]
+        if not names:
+            raise BigsharpError(f"{base}: no {use} set is there (`bigsharp data` lists them)")
+    return [path for name in names for path in find_images(name, root)]
+
+
+def usable_for_training(name: str, root: str | Path | None = None) -> tuple[list[Path], list[str]]:
+    """The images of a set or folder, and a line for each that a test set shows as well.
+
+    Raises
+    ------
+    BigsharpError
+        As `find_images`.
+    """
+    leaks = SETS[name].leaks if name in SETS else {}
+    paths = find_images(name, root)
+    left_out = [f"{path}: {leaks[path.stem]}" for path in paths if path.stem in leaks]
+    return [path for path in paths if path.stem not in leaks], left_out
 
 
 def survey(root: str | Path | None = None) -> list[str]:

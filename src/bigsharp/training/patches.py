@@ -21,7 +21,7 @@ from bigsharp.image.arrays import Array
 from bigsharp.image.resize import AxisMap, imresize, scaled_size
 from bigsharp.io import picture
 from bigsharp.scoring import protocol
-from bigsharp.scoring.sets import find_images
+from bigsharp.scoring.sets import usable_for_training
 
 
 def read_luma(path: Path) -> Array:
@@ -32,7 +32,7 @@ def read_luma(path: Path) -> Array:
 def load_images(
     sets: Sequence[str], smallest: int, root: str | Path | None = None
 ) -> tuple[list[Array], list[str]]:
-    """Read every image of the sets.
+    """Read every image of the sets but those that a test set shows as well.
 
     Parameters
     ----------
@@ -55,7 +55,12 @@ def load_images(
         A set is not there, or holds no picture.
     """
     images, skipped = [], []
-    for path in (path for name in sets for path in find_images(name, root)):
+    paths = []
+    for name in sets:
+        usable, left_out = usable_for_training(name, root)
+        paths += usable
+        skipped += left_out
+    for path in paths:
         try:
             image = read_luma(path)
         except BigsharpError as error:
