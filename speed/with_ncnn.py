@@ -18,7 +18,9 @@ import numpy as np
 from bigsharp import weights
 from bigsharp.image.arrays import Array
 from bigsharp.io import picture
-from bigsharp.restore.pipeline import choose_target, upscale_picture
+from bigsharp.restore.pipeline import upscale_picture
+from bigsharp.restore.restorer import ByNetwork
+from bigsharp.restore.target import choose_target
 from bigsharp.weights import file
 from bigsharp.weights.file import Packed
 
@@ -120,7 +122,7 @@ def main(source: str, target: str) -> None:
     """Enlarge a picture by 2."""
     engine = NcnnEngine(file.read(weights.path("vdsr", file.SUFFIX)))
     image = picture.read(source)
-    picture.write(upscale_picture(image, choose_target(image.size, 2), engine), target)
+    picture.write(upscale_picture(image, choose_target(image.size, 2), ByNetwork(engine)), target)
 
 
 if __name__ == "__main__":

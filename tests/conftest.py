@@ -11,11 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
 
 from bigsharp import networks
 from bigsharp.networks.export import export
 from bigsharp.networks.network import Network
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("bigsharp")
+settings.load_profile("bigsharp")
 
 # The networks here are tiny: threads would only wait for one another.
 torch.set_num_threads(1)

@@ -24,7 +24,7 @@ def gradients(network: Network, ilr: torch.Tensor) -> list[torch.Tensor]:
     st.integers(1, 3), st.integers(1, 30), st.integers(1, 30), st.integers(1, 3),
     st.booleans(), st.integers(1, 4), st.integers(0, 99),
 )  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_result_and_gradients_are_pytorch_s(
     images: int, height: int, width: int, vectors: int, last: bool, threads: int, seed: int
 ) -> None:

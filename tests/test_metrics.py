@@ -16,7 +16,7 @@ def pair(seed: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(st.integers(0, 99), st.integers(19, 40), st.integers(19, 40), st.integers(0, 4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_agree_with_scikit_image(seed: int, height: int, width: int, border: int) -> None:
     image, reference = pair(seed, height, width)
     inner = slice(border, -border or None)

@@ -22,7 +22,9 @@ from bigsharp.engines.native import NativeEngine
 from bigsharp.errors import BigsharpError
 from bigsharp.io.picture import Picture
 from bigsharp.networks.network import Network
-from bigsharp.restore.pipeline import choose_target, upscale_picture
+from bigsharp.restore.models import open_restorer
+from bigsharp.restore.pipeline import upscale_picture
+from bigsharp.restore.target import choose_target
 from bigsharp.weights import file
 from bigsharp.weights.file import Packed
 from conftest import Run
@@ -70,7 +72,7 @@ def released() -> Packed:
 
 @pytest.mark.parametrize("instructions", INSTRUCTIONS)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 8), st.integers(0, 99))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_trained_vdsr_against_float64(
     instructions: str, height: int, width: int, threads: int, seed: int
 ) -> None:
@@ -79,7 +81,7 @@ def test_trained_vdsr_against_float64(
 
 @pytest.mark.parametrize("instructions", INSTRUCTIONS)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 8), st.integers(0, 99))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 def test_trained_drcn_against_float64(
     instructions: str, height: int, width: int, threads: int, seed: int
 ) -> None:
@@ -99,7 +101,7 @@ def compare_with_float64(model: str, instructions: str, threads: int, ilr: np.nd
     st.integers(2, 30), st.integers(1, 70), st.booleans(), st.integers(1, 40), st.integers(1, 40),
     st.integers(0, 99),
 )  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_depth_and_width_of_vdsr(
     instructions: str, depth: int, features: int, residual: bool, height: int, width: int, seed: int
 ) -> None:
@@ -116,7 +118,7 @@ def test_every_depth_and_width_of_vdsr(
     st.integers(1, 5), st.integers(1, 40), st.booleans(), st.booleans(), st.integers(1, 40),
     st.integers(1, 40), st.integers(0, 99),
 )  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_kind_of_drcn(
     instructions: str, recursions: int, filters: int, ensemble: bool, skip: bool, height: int,
     width: int, seed: int,
@@ -142,7 +144,7 @@ def test_drcn_of_256_filters(instructions: str) -> None:
 
 @pytest.mark.parametrize("model", ["vdsr", "drcn-64"])
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(2, 8))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_any_number_of_threads_gives_the_same_bits(
     model: str, height: int, width: int, threads: int
 ) -> None:
@@ -153,7 +155,7 @@ def test_any_number_of_threads_gives_the_same_bits(
 
 
 @given(st.lists(st.integers(0, 9), max_size=12), st.integers(1, 30))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_rows_come_however_they_are_given(checkpoint: Path, heights: list[int], width: int) -> None:
     engine = open_engine(checkpoint, "native")
     whole = picture(0, sum(heights), width)
@@ -286,7 +288,7 @@ def test_a_coloured_picture_by_rows_is_the_one_by_tiles(
     image = Picture(texture / 255, alpha=alpha)
     target = choose_target(image.size, 2.7)
     rows, tiles = (
-        upscale_picture(image, target, open_engine(checkpoint, engine))
+        upscale_picture(image, target, open_restorer(checkpoint, engine))
         for engine in ("native", "torch")
     )
     assert np.abs(rows.pixels - tiles.pixels).max() < 1e-5

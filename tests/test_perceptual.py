@@ -44,7 +44,7 @@ def test_ifc_of_bicubic_is_the_published_one(image_sets: Path) -> None:
 
 
 @given(st.integers(0, 99), st.integers(SMALLEST, 120), st.integers(SMALLEST, 120))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_ifc_falls_with_blur_and_with_noise(seed: int, height: int, width: int) -> None:
     image = grain(seed, height, width)
     blurred = imresize(imresize(image, 0.5), size=image.shape)

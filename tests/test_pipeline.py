@@ -6,14 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigsharp import networks
-from bigsharp.engines import Family, open_engine
+from bigsharp.engines import open_engine
 from bigsharp.engines.torch import TorchEngine
 from bigsharp.errors import BigsharpError
 from bigsharp.image.tiles import tiles
 from bigsharp.io.picture import Picture
 from bigsharp.networks.export import export
 from bigsharp.networks.network import Network
-from bigsharp.restore.pipeline import choose_target, upscale_picture
+from bigsharp.restore.models import open_restorer
+from bigsharp.restore.pipeline import upscale_picture
+from bigsharp.restore.restorer import ByNetwork, Family
+from bigsharp.restore.target import choose_target
 
 sizes = st.integers(1, 60)
 
@@ -38,16 +41,16 @@ def test_tiles_cover_every_pixel_once(height: int, width: int, side: int, halo: 
 
 @pytest.mark.parametrize("kind", [".pt", ".onnx"])
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(5, 70), st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_tiles_do_not_change_the_result(
     checkpoint: Path, kind: str, height: int, width: int, side: int, seed: int
 ) -> None:
-    engine = open_engine(checkpoint.with_suffix(kind), "torch" if kind == ".pt" else "onnx")
+    engine = open_restorer(checkpoint.with_suffix(kind), "torch" if kind == ".pt" else "onnx")
     picture = Picture(np.random.default_rng(seed).random((height, width)))
     target = choose_target(picture.size, 2)
     whole, tiled, plain = (
         upscale_picture(picture, target, how, tile=tile).pixels
-        for how, tile in ((engine, 1000), (engine, side), (open_engine("bicubic"), 1000))
+        for how, tile in ((engine, 1000), (engine, side), (open_restorer("bicubic"), 1000))
     )
     assert not np.array_equal(whole, plain)
     assert np.abs(tiled - whole).max() < 1e-5
@@ -57,9 +60,12 @@ def test_a_halo_smaller_than_the_receptive_field_would_show(checkpoint: Path) ->
     engine = open_engine(checkpoint, "torch")
     picture = Picture(np.random.default_rng(0).random((20, 20)) / 2 + 0.25)
     target = choose_target(picture.size, 2)
-    whole = upscale_picture(picture, target, engine).pixels
+    whole = upscale_picture(picture, target, ByNetwork(engine)).pixels
     engine.halo -= 1
-    assert np.abs(upscale_picture(picture, target, engine, tile=20).pixels - whole).max() > 1e-5
+    assert (
+        np.abs(upscale_picture(picture, target, ByNetwork(engine), tile=20).pixels - whole).max()
+        > 1e-5
+    )
 
 
 class Stub:
@@ -91,10 +97,10 @@ def test_below_the_scales_trained_on_the_smallest_of_them_serves(
     picture = Picture(np.linspace(0.2, 0.6, 2000).reshape(40, 50))
     target = choose_target(picture.size, **options)
     engine = Stub(3, 2, 4)
-    result = upscale_picture(picture, target, engine)
+    result = upscale_picture(picture, target, ByNetwork(engine))
     assert engine.seen == [restored_at]
     assert result.size == (target.height, target.width)
-    plain = upscale_picture(picture, target, open_engine("bicubic")).pixels
+    plain = upscale_picture(picture, target, open_restorer("bicubic")).pixels
     inside = (slice(3, -3), slice(3, -3))
     assert result.pixels[inside] == pytest.approx(plain[inside] + 0.1, abs=2e-3)
 
@@ -109,15 +115,15 @@ def test_of_a_family_the_member_nearest_in_scale_serves(scale: float, chosen: fl
 
 def test_where_the_scales_trained_on_are_unknown_it_is_restored_directly() -> None:
     engine = Stub()
-    upscale_picture(Picture(np.zeros((40, 50))), choose_target((40, 50), 1.5), engine)
+    upscale_picture(Picture(np.zeros((40, 50))), choose_target((40, 50), 1.5), ByNetwork(engine))
     assert engine.seen == [(60, 75)]
 
 
 def test_two_steps_round_8_bits_once() -> None:
     ramp = np.tile(np.arange(20, 220, dtype=np.uint8), (9, 1))
     target = choose_target(ramp.shape, 1.5)
-    exact = upscale_picture(Picture(ramp / 255), target, Stub(2)).pixels * 255
-    rounded = upscale_picture(Picture(ramp), target, Stub(2)).pixels
+    exact = upscale_picture(Picture(ramp / 255), target, ByNetwork(Stub(2))).pixels * 255
+    rounded = upscale_picture(Picture(ramp), target, ByNetwork(Stub(2))).pixels
     assert np.abs(rounded - exact).max() < 0.51
 
 
@@ -130,7 +136,7 @@ def test_engines_know_the_scales_trained_on(network: Network, tmp_path: Path) ->
 
 
 @given(st.integers(4, 24), st.integers(4, 24), st.floats(1, 4.5), st.integers(7, 50), st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_tiled_picture_is_the_untiled_one(
     checkpoint: Path, height: int, width: int, scale: float, side: int, colour: bool
 ) -> None:
@@ -138,7 +144,7 @@ def test_a_tiled_picture_is_the_untiled_one(
     random = np.random.default_rng(height * width)
     picture = Picture(random.random(shape), alpha=random.random(shape[:2]))
     target = choose_target(picture.size, scale)
-    engine = open_engine(checkpoint, "torch")
+    engine = open_restorer(checkpoint, "torch")
     whole = upscale_picture(picture, target, engine, tile=1000)
     tiled = upscale_picture(picture, target, engine, tile=side)
     assert whole.size == (target.height, target.width)
@@ -179,8 +185,8 @@ def test_only_luma_is_restored(checkpoint: Path, texture: np.ndarray) -> None:
 
     picture = Picture(texture / 255 * 0.5 + 0.25)
     target = choose_target(picture.size, 2)
-    plain = upscale_picture(picture, target, open_engine("bicubic")).pixels
-    restored = upscale_picture(picture, target, open_engine(checkpoint)).pixels
+    plain = upscale_picture(picture, target, open_restorer("bicubic")).pixels
+    restored = upscale_picture(picture, target, open_restorer(checkpoint)).pixels
     inside = np.all((restored > 0) & (restored < 1) & (plain > 0) & (plain < 1), axis=-1)
     assert inside.mean() > 0.5
     before, after = rgb_to_ycbcr(plain)[inside], rgb_to_ycbcr(restored)[inside]

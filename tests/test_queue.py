@@ -187,7 +187,10 @@ def test_a_file_that_is_no_queue_is_one_line(lab: Path, text: str, words: str) -
     ("text", "words"),
     [
         ("folder = 'a'", "it names no recipe"),
-        ("recipe = 'vdsr'\nresume = true", "unknown key 'resume'; keys are recipe, folder"),
+        (
+            "recipe = 'vdsr'\nresume = true",
+            "no key of a run is called 'resume'; did you mean 'recipe'",
+        ),
         ("recipe = 3", "recipe cannot be 3; it is a text"),
         ("recipe = 'vdsr'\nfor = 'ever'", "'ever' is no duration such as 90s"),
         ("recipe = 'vdsr'\nscale = 2", "scale cannot be 2; it is a list"),

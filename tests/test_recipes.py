@@ -62,7 +62,10 @@ def test_a_range_may_favour_the_exact_scales() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"architecture": "vdsr", "lrr": 1}, "unknown key 'lrr'; did you mean 'lr'"),
+        (
+            {"architecture": "vdsr", "lrr": 1},
+            "key of recipe mine is called 'lrr'; did you mean 'lr'",
+        ),
         ({}, "architecture"),
         ({"architecture": "vdsr", "loss": "huber"}, "loss is 'huber', not one of l1, mse"),
         ({"architecture": "vdsr", "autocast": "int8"}, "autocast is 'int8', not one of none, bf16"),

@@ -53,7 +53,7 @@ def test_matlab_files_are_reproduced_without_one_differing_pixel(
 
 @pytest.mark.parametrize("border", ["clamp", "mirror"])
 @given(scale=scales, length=st.integers(16, 40), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_float_input_follows_the_documented_formula(
     border: str, scale: float, length: int, seed: int
 ) -> None:
@@ -69,7 +69,7 @@ def test_float_input_follows_the_documented_formula(
 
 
 @given(height=lengths, width=lengths, scale=scales, value=st.floats(-5, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_constant_image_stays_constant(
     height: int, width: int, scale: float, value: float
 ) -> None:
@@ -79,7 +79,7 @@ def test_a_constant_image_stays_constant(
 
 
 @given(lengths, st.floats(1, 6), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_window_equals_that_part_of_the_whole(
     length: int, scale: float, data: st.DataObject
 ) -> None:

@@ -223,7 +223,7 @@ def test_a_run_starts_from_given_weights_and_never_ends_below_them(
     assert resumed.start == start
     with pytest.raises(BigsharpError, match="the weights do not fit VDSR"):
         Trainer(replace(recipe, options={"depth": 4}), tmp_path / "other", start=start)
-    with pytest.raises(BigsharpError, match="no model called 'nothing'"):
+    with pytest.raises(BigsharpError, match="no released model is called 'nothing'"):
         Trainer(recipe, tmp_path / "other", start="nothing")
 
 

@@ -17,7 +17,7 @@ FLOOR = [37.25, 33.35, 31.05]
 
 def test_names_and_files() -> None:
     assert "vdsr" in weights.names()
-    with pytest.raises(BigsharpError, match="no model called 'x'"):
+    with pytest.raises(BigsharpError, match="no released model is called 'x'"):
         weights.path("x", ".onnx")
 
 

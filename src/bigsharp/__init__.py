@@ -13,7 +13,7 @@ from bigsharp.errors import BigsharpError
 
 if TYPE_CHECKING:
     from bigsharp.api import Upscaler, load, upscale
-    from bigsharp.engines import available_models
+    from bigsharp.restore.models import available_models
 
 __version__ = "0.1.0"
 __all__ = ["BigsharpError", "Upscaler", "available_models", "load", "upscale"]
@@ -23,7 +23,7 @@ _LAZY = {
     "Upscaler": "bigsharp.api",
     "load": "bigsharp.api",
     "upscale": "bigsharp.api",
-    "available_models": "bigsharp.engines",
+    "available_models": "bigsharp.restore.models",
 }
 
 

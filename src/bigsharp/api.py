@@ -10,13 +10,14 @@ import numpy as np
 from PIL import Image
 
 from bigsharp.defaults import MAX_PIXELS, MODEL, TILE
-from bigsharp.engines import open_engine
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 from bigsharp.io import picture
 from bigsharp.io.picture import Picture
 from bigsharp.restore import pipeline
-from bigsharp.restore.pipeline import Progress, Target, silent
+from bigsharp.restore.models import open_restorer
+from bigsharp.restore.restorer import Progress, silent
+from bigsharp.restore.target import Target, choose_target
 
 Source = TypeVar("Source", bound="str | Path | bytes | Image.Image | Array")
 
@@ -40,7 +41,7 @@ class Upscaler:
     """
 
     def __init__(self, model: str | Path = MODEL, engine: str = "auto") -> None:
-        self.engine = open_engine(model, engine)
+        self.restorer = open_restorer(model, engine)
 
     def upscale(
         self,
@@ -92,7 +93,7 @@ class Upscaler:
             written then.
         """
         given = decode(image, max_pixels)
-        target = pipeline.choose_target(given.size, scale, width, height)
+        target = choose_target(given.size, scale, width, height)
         size = (target.height, target.width)
         picture.check_pixels("the result", *size, max_pixels)
         if tile < 1:
@@ -107,7 +108,9 @@ class Upscaler:
             raise BigsharpError("output is for pictures given as a path")
         elif isinstance(image, bytes):
             picture.check_format("the result", format_like(given), given, *size, quality)
-        result = pipeline.upscale_picture(given, target, self.engine, tile=tile, progress=progress)
+        result = pipeline.upscale_picture(
+            given, target, self.restorer, tile=tile, progress=progress
+        )
         if isinstance(image, str | Path):
             picture.write(result, written, quality=quality)
             return cast(Source, str(written) if isinstance(image, str) else written)

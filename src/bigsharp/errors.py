@@ -1,4 +1,11 @@
-"""The one exception that is meant for a person to read."""
+"""The one exception that is meant for a person to read, and the sentences that it says often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+#: Names that are all said, whichever may have been meant.
+_FEW = 4
 
 
 class BigsharpError(Exception):
@@ -6,3 +13,28 @@ class BigsharpError(Exception):
 
     The command line prints it as one line and ends with exit status 2.
     """
+
+
+def unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> BigsharpError:
+    """A name that is none of those known: says which it may have been meant to be, or all.
+
+    Parameters
+    ----------
+    kind : str
+        What it should name.
+    name : str
+    known : iterable of str
+    otherwise : str
+        What may be given in place of a name.
+    """
+    from difflib import get_close_matches
+
+    known = list(known)
+    near = get_close_matches(name, known, 1, 0.5) if len(known) > _FEW else []
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+    return BigsharpError(f"no {kind} is called {name!r}; {hint}{otherwise}")
+
+
+def install(what_needs: str, library: str, extra: str) -> str:
+    """The sentence for a library that is missing, and that an extra of the package brings."""
+    return f"{what_needs} {library}, the extra {extra!r}: pip install 'bigsharp[{extra}]'"

@@ -12,12 +12,14 @@ from typing import Protocol
 
 import bigsharp
 from bigsharp import weights
-from bigsharp.engines import BICUBIC, available_models, open_engine
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 from bigsharp.io import picture
 from bigsharp.io.picture import FORMATS, Picture
-from bigsharp.restore.pipeline import choose_target, upscale_picture
+from bigsharp.restore.models import available_models, open_restorer
+from bigsharp.restore.pipeline import upscale_picture
+from bigsharp.restore.restorer import BICUBIC
+from bigsharp.restore.target import choose_target
 from bigsharp.scoring import protocol
 from bigsharp.weights.file import SUFFIX
 
@@ -91,8 +93,8 @@ class Model:
     def __init__(self, name: str, model: str, engine: str = "auto", threads: int = 0) -> None:
         self.name = name
         self.weights = _digest_of_model(model)
-        self.opened = open_engine(model, engine, threads)
-        self.engine = self.opened.name
+        self.opened = open_restorer(model, engine, threads)
+        self.engine = self.opened.engine
         self.parameters = self.opened.parameters
         library = {"onnx": "onnxruntime", "torch": "torch"}.get(self.engine)
         self.versions = _versions("numpy", *([library] if library else []))

@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 
+from bigsharp import errors
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 
@@ -82,15 +83,13 @@ def open_metric(name: str) -> Metric:
         There is no such metric.
     """
     if name not in _METRICS:
-        raise BigsharpError(f"no metric is called {name!r}; there are {', '.join(NAMES)}")
+        raise errors.unknown("metric", name, NAMES)
     extra, open_it = _METRICS[name]
     try:
         return open_it()
     except ImportError as error:
-        raise MetricMissing(
-            f"{name} needs {error.name or 'a library'}, the extra '{extra}': "
-            f"pip install 'bigsharp[{extra}]'"
-        ) from None
+        library = error.name or "a library"
+        raise MetricMissing(errors.install(f"{name} needs", library, extra)) from None
     except (OSError, RuntimeError) as error:
         # Weights that must be downloaded once and cannot be, or libraries that do not fit together.
         raise MetricMissing(f"{name} cannot be used ({error})") from None

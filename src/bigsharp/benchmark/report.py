@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from bigsharp import errors
 from bigsharp.benchmark import figures
 from bigsharp.benchmark.figures import Box, Comparison
 from bigsharp.benchmark.methods import Method
 from bigsharp.benchmark.run import Result
 from bigsharp.benchmark.table import Grid
-from bigsharp.engines import BICUBIC
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 from bigsharp.io.files import write_bytes
+from bigsharp.restore.restorer import BICUBIC
 from bigsharp.scoring.protocol import Rules
 from bigsharp.scoring.sets import find_images
 
@@ -38,10 +39,7 @@ def require_libraries() -> None:
     """Say in one line how to install what figures and report need."""
     for library in ("matplotlib", "jinja2"):
         if find_spec(library) is None:
-            raise BigsharpError(
-                f"figures and report need {library}, the extra 'bench': "
-                "pip install 'bigsharp[bench]'"
-            )
+            raise BigsharpError(errors.install("figures and report need", library, "bench"))
 
 
 def parse_crop(words: str) -> tuple[str, Box | None]:

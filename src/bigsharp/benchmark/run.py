@@ -17,10 +17,9 @@ from bigsharp.benchmark.methods import Case, Method, digest_of, open_methods
 from bigsharp.benchmark.perceptual import open_metric
 from bigsharp.benchmark.published import find
 from bigsharp.benchmark.records import Key, Record, RecordFile
-from bigsharp.engines import BICUBIC
 from bigsharp.errors import BigsharpError
 from bigsharp.io import picture
-from bigsharp.restore.pipeline import Progress, silent
+from bigsharp.restore.restorer import BICUBIC, Progress, silent
 from bigsharp.scoring import protocol
 from bigsharp.scoring.protocol import Rules, Score
 from bigsharp.scoring.sets import find_images

@@ -5,14 +5,12 @@ from __future__ import annotations
 import ctypes.util
 import importlib.util
 import logging
-import math
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from bigsharp import kernels, weights
+from bigsharp import errors, kernels, weights
 from bigsharp.engines import native
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
@@ -23,11 +21,8 @@ ENGINES = ("auto", "native", "onnx", "torch")
 
 _log = logging.getLogger("bigsharp")
 
-#: The model that needs no network.
-BICUBIC = "bicubic"
-
-#: Which engines run which files.
-_RUNS = {
+#: Files that hold a network, and the engines that run them.
+FILES = {
     ".pt": ("native", "torch"),
     file.SUFFIX: ("native", "torch"),
     ".onnx": ("onnx",),
@@ -75,51 +70,13 @@ class RowEngine(Engine, Protocol):
         ...
 
 
-class Identity:
-    """Bicubic: the ILR image is the result."""
-
-    name = BICUBIC
-    halo = 0
-    scales: Sequence[float] = ()
-    parameters: int | None = 0
-
-    def restore(self, ilr: Array) -> Array:
-        """Return `ilr` itself."""
-        return ilr
-
-
-class Family:
-    """One network a scale.
-
-    Parameters
-    ----------
-    members : sequence of Engine
-        Each trained at one scale, or a few.
-    """
-
-    def __init__(self, members: Sequence[Engine]) -> None:
-        self.members = members
-        self.name = members[0].name
-        self.parameters = members[0].parameters
-
-    def at(self, scale: float) -> Engine:
-        """The member for a scale: the one that was trained nearest to it, as a ratio."""
-        return min(self.members, key=lambda m: min(abs(math.log(s / scale)) for s in m.scales))
-
-
-def available_models() -> list[str]:
-    """The names that ``model=`` understands: the released networks, and bicubic."""
-    return [*sorted([*weights.names(), *weights.families()]), BICUBIC]
-
-
-def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> Engine | Family:
-    """Make a model ready to run.
+def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> Engine:
+    """Make a network ready to run.
 
     Parameters
     ----------
     model : str or path
-        A name of `available_models`, a checkpoint (.pt), or an exported network (.safetensors,
-        .onnx).
+        A released network's name, a checkpoint (.pt), or an exported network (.safetensors, .onnx).
     engine : {"auto", "native", "onnx", "torch"}
         "auto" takes PyTorch where it finds a CUDA GPU; else the native engine, for the networks
         and on the machines that it runs; else ONNX Runtime.
@@ -132,26 +89,16 @@ def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> En
         The model or the engine is unknown, or cannot run here.
     """
     if engine not in ENGINES:
-        raise BigsharpError(f"no engine is called {engine!r}; there are {', '.join(ENGINES)}")
+        raise errors.unknown("engine", engine, ENGINES)
     model = str(model)
-    if model == BICUBIC:
-        return Identity()
-    if members := weights.families().get(model):
-        return Family([_open_network(member, engine, threads) for member in members])
-    return _open_network(model, engine, threads)
-
-
-def _open_network(model: str, engine: str, threads: int) -> Engine:
     suffix = Path(model).suffix.lower()
-    if suffix not in _RUNS:
-        if model not in weights.names():
-            raise BigsharpError(_unknown(model))
+    if suffix not in FILES:
         if engine == "auto":
             engine = _choose(file.read(weights.path(model, file.SUFFIX)), "onnx")
         suffix = ".onnx" if engine == "onnx" else file.SUFFIX
         model = str(weights.path(model, suffix))
-    if engine != "auto" and engine not in _RUNS[suffix]:
-        runs = " and ".join(s for s, engines in _RUNS.items() if engine in engines)
+    if engine != "auto" and engine not in FILES[suffix]:
+        runs = " and ".join(s for s, engines in FILES.items() if engine in engines)
         raise BigsharpError(
             f"{model}: engine {engine} runs {runs} files; leave --engine out, or make another kind "
             "with `bigsharp export`"
@@ -216,9 +163,3 @@ def has_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-def _unknown(model: str) -> str:
-    near = get_close_matches(model, available_models(), 1, 0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(available_models())}"
-    return f"no model is called {model!r}; {hint}"

@@ -7,6 +7,7 @@ because it can be cut to a range of outputs, a window of the result costs only t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -188,3 +189,27 @@ def _plan(
     ]
     order = [0, 1] if scales[0] <= scales[1] else [1, 0]
     return maps, order
+
+
+def interpolate(
+    values: Array,
+    maps: tuple[AxisMap, AxisMap],
+    window: tuple[slice, slice],
+    convert: Callable[[Array], Array] = lambda seen: seen,
+) -> Array:
+    """A window of an image interpolated on both axes.
+
+    Parameters
+    ----------
+    values : ndarray, shape (H, W) or (H, W, C)
+    maps : (AxisMap, AxisMap)
+        Of the rows, and of the columns.
+    window : (slice, slice)
+        Of the result.
+    convert : callable
+        Applied to what the window needs of `values`, before it is interpolated.
+    """
+    (rows, vertical), (columns, horizontal) = (
+        axis.window(outputs) for axis, outputs in zip(maps, window, strict=True)
+    )
+    return horizontal.apply(vertical.apply(convert(values[rows, columns]), 0), 1)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigsharp import errors
 from bigsharp.errors import BigsharpError
 from bigsharp.weights import file
 from bigsharp.weights.file import Graph, Packed
@@ -41,8 +42,7 @@ def build(architecture: str, **options: Any) -> Network:
         PyTorch is not installed, or the name or an option is unknown.
     """
     if architecture not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise BigsharpError(f"no architecture is called {architecture!r}; there are {known}")
+        raise errors.unknown("architecture", architecture, ARCHITECTURES)
     require_torch()
     module, name = ARCHITECTURES[architecture]
     try:
@@ -153,6 +153,4 @@ def require_torch() -> None:
     try:
         import torch  # noqa: F401
     except ImportError:
-        raise BigsharpError(
-            "this needs PyTorch, the extra 'train': pip install 'bigsharp[train]'"
-        ) from None
+        raise BigsharpError(errors.install("this needs", "PyTorch", "train")) from None

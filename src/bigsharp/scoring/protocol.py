@@ -11,6 +11,7 @@ from statistics import fmean
 
 import numpy as np
 
+from bigsharp import errors
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array, peak_of, round_to
 from bigsharp.image.resize import imresize
@@ -85,7 +86,7 @@ def choose(
         The name or the colour is unknown, or the border negative.
     """
     if name not in PROTOCOLS:
-        raise BigsharpError(f"no protocol is called {name!r}; there are {', '.join(PROTOCOLS)}")
+        raise errors.unknown("protocol", name, PROTOCOLS)
     if colour not in COLOURS:
         raise BigsharpError(f"colour is {' or '.join(COLOURS)}, not {colour!r}")
     if border is not None and border < 0:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from bigsharp import networks
+from bigsharp import errors, networks
 from bigsharp.errors import BigsharpError
 from bigsharp.networks.network import Network
 from bigsharp.training import checkpoint, patches
@@ -407,7 +407,7 @@ def choose_device(name: str) -> str:
         The name is another, or there is no GPU.
     """
     if name not in ("auto", "cpu", "cuda"):
-        raise BigsharpError(f"no device is called {name!r}; there are auto, cpu, cuda")
+        raise errors.unknown("device", name, ("auto", "cpu", "cuda"))
     found = torch.cuda.is_available()
     if name == "cuda" and not found:
         raise BigsharpError("PyTorch finds no CUDA GPU here; use --device cpu")

@@ -32,7 +32,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bigsharp import networks
+from bigsharp import errors, networks
 from bigsharp.errors import BigsharpError
 from bigsharp.io.files import write_bytes
 from bigsharp.training.checkpoint import LAST
@@ -91,8 +91,9 @@ class Entry:
         BigsharpError
             A key is missing, unknown or of the wrong kind, or there is no such recipe.
         """
-        if unknown := sorted(set(values) - set(_KEYS)):
-            raise BigsharpError(f"unknown key {unknown[0]!r}; keys are {', '.join(_KEYS)}")
+        for key in values:
+            if key not in _KEYS:
+                raise errors.unknown("key of a run", key, _KEYS)
         if "recipe" not in values:
             raise BigsharpError("it names no recipe")
         for key in ("recipe", "folder", "from", "for"):

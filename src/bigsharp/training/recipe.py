@@ -6,11 +6,11 @@ import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
 
+from bigsharp import errors
 from bigsharp.errors import BigsharpError
 from bigsharp.scoring.sets import SETS
 
@@ -266,9 +266,7 @@ def from_dict(values: dict[str, Any], name: str) -> Recipe:
     known = {entry.name: entry for entry in fields(Recipe)}
     for key in values:
         if key not in known:
-            near = get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"keys are {', '.join(known)}"
-            raise BigsharpError(f"recipe {name}: unknown key {key!r}; {hint}")
+            raise errors.unknown(f"key of recipe {name}", key, known)
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
     for key, value in values.items():
         default = known[key].default
@@ -300,9 +298,7 @@ def load_recipe(name: str) -> Recipe:
     elif name in shipped():
         path = resources.files("bigsharp.training") / "recipes" / f"{name}.toml"
     else:
-        near = get_close_matches(name, shipped(), 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(shipped())}"
-        raise BigsharpError(f"no recipe is called {name!r}; {hint}, or give a .toml file")
+        raise errors.unknown("recipe", name, shipped(), ", or give a .toml file")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from bigsharp.errors import BigsharpError
+from bigsharp import errors
 
 _FOLDER = Path(str(resources.files(__name__)))
 
@@ -41,5 +41,5 @@ def path(name: str, extension: str) -> Path:
         No model of this name is released.
     """
     if name not in names():
-        raise BigsharpError(f"no model called {name!r} is released; there are {', '.join(names())}")
+        raise errors.unknown("released model", name, names())
     return _FOLDER / (name + extension)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bigsharp import errors
 from bigsharp.errors import BigsharpError
 from bigsharp.weights.file import Packed
 
@@ -31,9 +32,7 @@ def to_onnx(packed: Packed) -> bytes:
         The library is not installed.
     """
     if find_spec("onnx") is None:
-        raise BigsharpError(
-            "export to ONNX needs onnx, the extra 'train': pip install 'bigsharp[train]'"
-        )
+        raise BigsharpError(errors.install("export to ONNX needs", "onnx", "train"))
     from onnx import TensorProto, helper, numpy_helper
 
     nodes = _Nodes(packed)
