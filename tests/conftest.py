@@ -19,7 +19,7 @@ from bigsharp.networks.export import export
 from bigsharp.networks.network import Network
 
 # How long an example takes says more of the machine than of the code.
-settings.register_profile("bigsharp")
+settings.register_profile("bigsharp", deadline=None)
 settings.load_profile("bigsharp")
 
 # The networks here are tiny: threads would only wait for one another.
