@@ -8,13 +8,8 @@ from PIL import Image
 from bigsharp.errors import BigsharpError
 from bigsharp.image.resize import imresize
 from bigsharp.scoring import protocol
-from bigsharp.training.patches import (
-    PatchSampler,
-    hold_out,
-    load_images,
-    smallest_side,
-    zoom_out,
-)
+from bigsharp.training.images import hold_out, load_images, zoom_out
+from bigsharp.training.patches import PatchSampler, smallest_side
 from bigsharp.training.validation import ValidationSet
 
 CPU = torch.device("cpu")

@@ -1,10 +1,11 @@
-"""Release a trained checkpoint: weights for both engines, and the card that says what they are.
+"""Release what was trained: weights, and the card that says what they are.
 
     python tools/release.py runs/vdsr/best.pt vdsr --hardware "2 CPU cores of …"
+    python tools/release.py runs/aplus/aplus-x3.safetensors aplus-x3 --scale 3 --hardware "…"
 
-scores the network on the benchmark sets that BIGSHARP_DATA holds and writes NAME.safetensors,
-NAME.onnx and NAME.json, with the scores and the curve of the held-out images, into
-src/bigsharp/weights. A network for one scale is named for it: srcnn-x3.
+scores the model on the benchmark sets that BIGSHARP_DATA holds and writes NAME.safetensors and
+NAME.json, of a network's checkpoint also NAME.onnx, into src/bigsharp/weights. The card has the
+scores, and of a network the curve of the held-out images. A model for one scale is named for it.
 """
 
 from __future__ import annotations
@@ -14,19 +15,25 @@ import datetime
 import hashlib
 import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import torch
+import numpy as np
 
 import bigsharp
-from bigsharp import networks
+from bigsharp import classic
 from bigsharp.benchmark.run import Result, benchmark
+from bigsharp.classic.train import Settings
 from bigsharp.io.files import write_bytes
-from bigsharp.networks.export import WRITERS
-from bigsharp.networks.network import Network
+from bigsharp.training.classic import DATA
+from bigsharp.weights import file
 from bigsharp.weights.file import SUFFIX
 
 WEIGHTS = Path(__file__).parents[1] / "src" / "bigsharp" / "weights"
+
+#: Of what is no network.
+TITLES = {"sparse": "Sparse coding", "neighbours": "NE+LLE", "aplus": "A+"}
 
 
 def main() -> None:
@@ -42,29 +49,19 @@ def main() -> None:
     parser.add_argument("--scale", default="2,3,4")
     options = parser.parse_args()
 
-    content = networks.read_checkpoint(options.checkpoint)
-    packed = networks.read(options.checkpoint)
-    network = networks.unpack(packed, options.checkpoint)
-    files = {suffix: write(packed) for suffix, write in WRITERS.items()}
+    release = release_method if options.checkpoint.suffix == SUFFIX else release_network
+    files, about = release(options.checkpoint)
     tested = [float(scale) for scale in options.scale.split(",")]
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"network{SUFFIX}"
+        path = Path(folder) / f"model{SUFFIX}"
         path.write_bytes(files[SUFFIX])
         results = benchmark(options.data.split(","), tested, ["bicubic", str(path)])
     card = {
         "name": options.name,
-        "summary": summary(results, content["architecture"], network),
+        "summary": summary(results, about),
         "note": options.note,
-        "architecture": content["architecture"],
-        "options": network.options,
-        "parameters": network.parameter_count,
-        "macs_per_pixel": network.macs_per_pixel,
-        "receptive_field": network.receptive_field,
-        "recipe": content["recipe"],
-        "steps": content["step"],
-        "curve": [{k: v and round(v, 5) for k, v in row.items()} for row in content["log"]],
+        **about,
         "hardware": options.hardware,
-        "torch": torch.__version__,
         "date": datetime.date.today().isoformat(),
         "bigsharp": bigsharp.__version__,
         "license": "MIT",
@@ -76,6 +73,41 @@ def main() -> None:
     for extension, written in files.items():
         write_bytes(WEIGHTS / (options.name + extension), written)
     print(card["summary"])
+
+
+def release_network(path: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The files of a checkpoint's network, and its part of the card."""
+    import torch
+
+    from bigsharp import networks
+    from bigsharp.networks.export import WRITERS
+
+    content = networks.read_checkpoint(path)
+    packed = networks.read(path)
+    network = networks.unpack(packed, path)
+    return {suffix: write(packed) for suffix, write in WRITERS.items()}, {
+        "architecture": packed.architecture,
+        "options": network.options,
+        "parameters": network.parameter_count,
+        "macs_per_pixel": network.macs_per_pixel,
+        "receptive_field": network.receptive_field,
+        "recipe": content["recipe"],
+        "steps": content["step"],
+        "curve": [{k: v and round(v, 5) for k, v in row.items()} for row in content["log"]],
+        "torch": torch.__version__,
+    }
+
+
+def release_method(path: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The file of a method that is no network, and its part of the card."""
+    learned = file.read_learned(path)
+    return {SUFFIX: path.read_bytes()}, {
+        "architecture": learned.architecture,
+        "options": learned.options,
+        "parameters": classic.build(learned).parameters,
+        "recipe": {"data": DATA, **asdict(Settings())},
+        "numpy": np.__version__,
+    }
 
 
 def measured(bicubic: Result, network: Result) -> dict[str, object]:
@@ -90,13 +122,14 @@ def measured(bicubic: Result, network: Result) -> dict[str, object]:
     }
 
 
-def summary(results: list[Result], architecture: str, network: Network) -> str:
-    """One line: the network, and its PSNR on the first set."""
+def summary(results: list[Result], about: dict[str, Any]) -> str:
+    """One line: the model, and its PSNR on the first set."""
     first = [r for r in results[1::2] if r.data == results[0].data]
     scores = " ".join(f"{r.mean.psnr:.2f}" for r in first)
     scales = " ".join(f"×{r.scale:g}" for r in first)
-    size = f"{network.parameter_count / 1e6:.2f} M parameters"
-    return f"{architecture.upper()}, {size}; {first[0].data} at {scales}: {scores} dB"
+    size = f"{about['parameters'] / 1e6:.2f} M parameters"
+    title = TITLES.get(about["architecture"], about["architecture"].upper())
+    return f"{title}, {size}; {first[0].data} at {scales}: {scores} dB"
 
 
 if __name__ == "__main__":

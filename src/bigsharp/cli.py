@@ -174,7 +174,7 @@ def models(
     for name, card in cards.items():
         print(f"{name}: {card['summary']}")
     for family, members in weights.families().items():
-        print(f"{family}: the nearest of {', '.join(members)}")
+        print(f"{family}: one of {', '.join(members)}, by the scale")
     print("bicubic: no network, plain interpolation")
 
 
@@ -312,7 +312,10 @@ def _print_table(grid: Grid, rules: Rules) -> None:
 @app.command()
 def train(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="A recipe's name, or a .toml file.")
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="A recipe's name, a .toml file, or sparse, neighbours or aplus."
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -352,6 +355,16 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a network on image sets, on several GPUs through `torchrun -m bigsharp`."""
+    from bigsharp import classic
+
+    if recipe in classic.METHODS:
+        if start or resume or steps or lr or duration or compiled:
+            raise BigsharpError(
+                f"{recipe} is no network and learns in one go; it takes --data, --scale, --seed, "
+                "--output, --root and --quiet"
+            )
+        _train_method(recipe, output, data, scale, seed or 0, root, quiet)
+        return
     _import_torch()
     from bigsharp.training.distributed import peers
     from bigsharp.training.loop import Trainer, choose_device
@@ -397,6 +410,37 @@ def train(
             raise typer.Exit(130)
     if not quiet:
         print(f"{folder / 'best.pt'}")
+
+
+def _train_method(
+    name: str,
+    output: Path | None,
+    data: str | None,
+    scale: str | None,
+    seed: int,
+    root: Path | None,
+    quiet: bool,
+) -> None:
+    """Train one of `bigsharp.classic.METHODS`."""
+    from bigsharp.classic.train import Settings
+    from bigsharp.training.classic import DATA, SCALES, train_method
+
+    def report(line: str) -> None:
+        if not quiet:
+            print(f"bigsharp: {line}", file=sys.stderr, flush=True)
+
+    written = train_method(
+        name,
+        output or Path("runs") / name,
+        data=_words(data) if data else DATA,
+        scales=_numbers(scale, "--scale") if scale else SCALES,
+        settings=Settings(seed=seed),
+        root=root,
+        report=report,
+    )
+    if not quiet:
+        for path in written:
+            print(path)
 
 
 @contextmanager

@@ -59,7 +59,12 @@ def published(table: str = "benchmark") -> tuple[Published, ...]:
 
 
 def find(dataset: str, scale: float, method: str) -> Published | None:
-    """The published score of a method, whatever the case of its name."""
-    wanted = (dataset, scale, method.lower())
-    found = (e for e in published() if (e.dataset, e.scale, e.method.lower()) == wanted)
+    """The published score of a method, whatever the case of its name; "aplus" is A+."""
+    wanted = (dataset, scale, plain(method))
+    found = (e for e in published() if (e.dataset, e.scale, plain(e.method)) == wanted)
     return next(found, None)
+
+
+def plain(method: str) -> str:
+    """A method's name as one writes it on the command line."""
+    return method.lower().replace("+", "plus")

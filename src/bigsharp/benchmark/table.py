@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigsharp.benchmark.published import find, published
+from bigsharp.benchmark.published import find, plain, published
 from bigsharp.benchmark.run import Result
 from bigsharp.io.files import write_bytes
 
@@ -92,8 +92,8 @@ def lay_out(
         groups.setdefault((result.data, result.scale), {})[result.method] = values
     every = list(dict.fromkeys(entry.method for entry in published()))
     if with_published and any(_published(*group, every) for group in groups):
-        known = {name.lower() for name in names}
-        names += [method for method in every if method.lower() not in known]
+        known = {plain(name) for name in names}
+        names += [method for method in every if plain(method) not in known]
     titles = ("PSNR", "SSIM", *(name.upper() for name in metrics))
     forms = [_FORMS[title] for title in titles]
     rows = []

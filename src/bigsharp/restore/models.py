@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bigsharp import errors, weights
+from bigsharp import classic, errors, weights
+from bigsharp.classic.patches import PatchMethod
 from bigsharp.engines import FILES, open_engine
-from bigsharp.restore.restorer import BICUBIC, Bicubic, ByNetwork, Family, Restorer
+from bigsharp.errors import BigsharpError
+from bigsharp.restore.restorer import BICUBIC, Bicubic, ByNetwork, ByPatches, Family, Restorer
+from bigsharp.weights import file
 
 
 def available_models() -> list[str]:
-    """The names that ``model=`` understands: the released networks, and bicubic."""
+    """The names that ``model=`` understands: the released models, and bicubic."""
     return [*sorted([*weights.names(), *weights.families()]), BICUBIC]
 
 
@@ -22,7 +25,7 @@ def open_restorer(model: str | Path, engine: str = "auto", threads: int = 0) -> 
     model : str or path
         A name of `available_models`, or a file that `open_engine` takes.
     engine, threads
-        As `open_engine` takes them.
+        As `open_engine` takes them; what is no network needs neither.
 
     Raises
     ------
@@ -32,8 +35,25 @@ def open_restorer(model: str | Path, engine: str = "auto", threads: int = 0) -> 
     model = str(model)
     if model == BICUBIC:
         return Bicubic()
-    if members := weights.families().get(model):
-        return Family([open_engine(member, engine, threads) for member in members])
-    if model not in weights.names() and Path(model).suffix.lower() not in FILES:
+    members = weights.families().get(model, [model])
+    if model not in available_models() and Path(model).suffix.lower() not in FILES:
         raise errors.unknown("model", model, available_models())
-    return ByNetwork(open_engine(model, engine, threads))
+    paths = [_weights_file(member) for member in members]
+    if all(path and file.architecture(path) in classic.METHODS for path in paths):
+        return ByPatches([_open_method(path) for path in paths if path])
+    networks = [open_engine(member, engine, threads) for member in members]
+    return ByNetwork(networks[0]) if members == [model] else Family(networks)
+
+
+def _weights_file(model: str) -> Path | None:
+    """The weights file that a model is read from; None for another kind of file."""
+    if model in weights.names():
+        return weights.path(model, file.SUFFIX)
+    return Path(model) if Path(model).suffix.lower() == file.SUFFIX else None
+
+
+def _open_method(path: Path) -> PatchMethod:
+    try:
+        return classic.build(file.read_learned(path))
+    except BigsharpError as error:
+        raise BigsharpError(f"{path}: {error}") from None

@@ -71,13 +71,13 @@ def upscale_picture(
     # 16 bits in between, so that the rounding is done once.
     finer = np.dtype(np.uint16) if dtype == np.uint8 else dtype
     restored = _resample(picture, best, restorer, finer, tile, progress)
-    shrink = Target(
+    resize = Target(
         target.height,
         target.width,
         target.vertical / best.vertical,
         target.horizontal / best.horizontal,
     )
-    return _resample(restored, shrink, Bicubic(), dtype, tile, silent)
+    return _resample(restored, resize, Bicubic(), dtype, tile, silent)
 
 
 def _resample(

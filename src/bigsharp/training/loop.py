@@ -22,7 +22,7 @@ from torch.optim.swa_utils import AveragedModel
 from bigsharp import errors, networks
 from bigsharp.errors import BigsharpError
 from bigsharp.networks.network import Network
-from bigsharp.training import checkpoint, patches
+from bigsharp.training import checkpoint, images, patches
 from bigsharp.training.distributed import Peers
 from bigsharp.training.log import RunLog, Validation
 from bigsharp.training.losses import Supervision
@@ -147,14 +147,10 @@ class Trainer:
     def _load_data(self, root: str | Path | None) -> None:
         recipe = self.recipe
         smallest = patches.smallest_side(recipe.patch, recipe.drawn_scales)
-        images, self.skipped = patches.load_images(recipe.data, smallest, root)
-        if not images:
-            raise BigsharpError(
-                f"none of the {len(self.skipped)} pictures can be trained on; {self.skipped[0]}"
-            )
-        training, held_out = patches.hold_out(images, recipe.holdout, recipe.validation_crop)
+        found, self.skipped = images.load_images(recipe.data, smallest, root)
+        training, held_out = images.hold_out(found, recipe.holdout, recipe.validation_crop)
         self.sampler = patches.PatchSampler(
-            patches.zoom_out(training, recipe.zooms, smallest),
+            images.zoom_out(training, recipe.zooms, smallest),
             recipe.drawn_scales,
             recipe.patch,
             self.device,

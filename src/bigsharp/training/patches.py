@@ -1,4 +1,4 @@
-"""Training images, and patches cut and degraded on the device.
+"""Patches cut out of training images and degraded, on the device.
 
 The whole training set lies in device memory as uint8 luma. A patch is cut out of it with a margin,
 and its ILR is two small matrix products, ``A X Aᵀ``: A shrinks and enlarges one axis, and is made
@@ -10,97 +10,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
-from bigsharp.image.resize import AxisMap, imresize, scaled_size
-from bigsharp.io import picture
-from bigsharp.scoring import protocol
-from bigsharp.scoring.sets import usable_for_training
-
-
-def read_luma(path: Path) -> Array:
-    """The reference luma of a picture file, uint8, shape (H, W)."""
-    return protocol.reference(picture.read(path)).astype(np.uint8)
-
-
-def load_images(
-    sets: Sequence[str], smallest: int, root: str | Path | None = None
-) -> tuple[list[Array], list[str]]:
-    """Read every image of the sets but those that a test set shows as well.
-
-    Parameters
-    ----------
-    sets : sequence of str
-        Image sets by name, or folders.
-    smallest : int
-        Images with a side shorter than this are left out.
-    root : path, optional
-        The folder of the image sets.
-
-    Returns
-    -------
-    images : list of ndarray of uint8, shape (H, W)
-    skipped : list of str
-        One line for each file left out: its path, and why.
-
-    Raises
-    ------
-    BigsharpError
-        A set is not there, or holds no picture.
-    """
-    images, skipped = [], []
-    paths = []
-    for name in sets:
-        usable, left_out = usable_for_training(name, root)
-        paths += usable
-        skipped += left_out
-    for path in paths:
-        try:
-            image = read_luma(path)
-        except BigsharpError as error:
-            skipped.append(str(error))
-            continue
-        if min(image.shape) < smallest:
-            height, width = image.shape
-            skipped.append(f"{path}: {width}×{height}, smaller than a patch needs ({smallest})")
-        else:
-            images.append(image)
-    return images, skipped
-
-
-def hold_out(images: Sequence[Array], count: int, smallest: int) -> tuple[list[Array], list[Array]]:
-    """Part images into those to train on and `count` to validate on, of a few a fifth.
-
-    The held-out ones are spread evenly over the images whose sides are at least `smallest`; the
-    same list always gives the same ones.
-
-    Raises
-    ------
-    BigsharpError
-        No image is that large, or none would be left to train on.
-    """
-    large = [i for i, image in enumerate(images) if min(image.shape) >= smallest]
-    if not large or len(images) == 1:
-        raise BigsharpError(
-            f"{len(large)} of {len(images)} training images are {smallest} pixels or more on both "
-            "sides; training needs one such to validate on, and another image"
-        )
-    count = min(count, max(1, len(large) // 5))
-    chosen = {large[(2 * k + 1) * len(large) // (2 * count)] for k in range(count)}
-    training = [image for i, image in enumerate(images) if i not in chosen]
-    return training, [images[i] for i in sorted(chosen)]
-
-
-def zoom_out(images: Sequence[Array], zooms: Sequence[float], smallest: int) -> list[Array]:
-    """The images at each zoom ≤ 1, where they stay as large as `smallest`; uint8, (H, W)."""
-    zoomed = [image if zoom == 1 else imresize(image, zoom) for zoom in zooms for image in images]
-    return [image for image in zoomed if min(image.shape) >= smallest]
+from bigsharp.image.resize import AxisMap, scaled_size
 
 
 def blur_matrix(length: int, scale: float) -> Array:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from bigsharp import errors
 from bigsharp.errors import BigsharpError
-from bigsharp.scoring.sets import SETS
+from bigsharp.training.images import refuse_test_sets
 
 _LOSSES = ("l1", "mse", "charbonnier")
 _CHOICES = {
@@ -186,9 +186,10 @@ class Recipe:
     def _check_data(self) -> None:
         if not self.data or not all(isinstance(name, str) for name in self.data):
             self._refuse("data must name image sets or folders")
-        for name in (Path(entry).resolve().name for entry in self.data):
-            if name in SETS and SETS[name].use == "test":
-                self._refuse(f"{name} is a test set; nothing is trained on it")
+        try:
+            refuse_test_sets(self.data)
+        except BigsharpError as error:
+            self._refuse(str(error))
 
     def _pair(self, key: str) -> tuple[float, float]:
         values = getattr(self, key)

@@ -1,20 +1,23 @@
-"""A network's weights in a safetensors file, which is read without PyTorch."""
+"""Weights in a safetensors file, which is read without PyTorch."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 
 SUFFIX = ".safetensors"
 
-#: The metadata entry that says what network the weights are of.
+#: The metadata entry that says what the weights are of.
 _ABOUT = "bigsharp"
 
 PADDINGS = ("zeros", "edge")
@@ -108,7 +111,28 @@ class Packed:
         return sum(values.size for values in self.state.values())
 
 
-def to_bytes(packed: Packed) -> bytes:
+@dataclass(frozen=True)
+class Learned:
+    """What a method that is no network has learned.
+
+    Attributes
+    ----------
+    architecture : str
+        A key of `bigsharp.classic.METHODS`.
+    options : dict
+        Arguments of its class that are plain values.
+    scales : sequence of float
+    state : dict of str to ndarray of float32 or float16
+        Its arrays, by the names of its class's arguments.
+    """
+
+    architecture: str
+    options: Mapping[str, Any]
+    scales: tuple[float, ...]
+    state: Mapping[str, Array]
+
+
+def to_bytes(packed: Packed | Learned) -> bytes:
     """The content of a weights file."""
     from safetensors.numpy import save
 
@@ -116,28 +140,50 @@ def to_bytes(packed: Packed) -> bytes:
         "architecture": packed.architecture,
         "options": dict(packed.options),
         "scales": list(packed.scales),
-        "graph": asdict(packed.graph),
     }
-    return save(dict(packed.state), {_ABOUT: json.dumps(about)})
+    if isinstance(packed, Packed):
+        about["graph"] = asdict(packed.graph)
+    # Safetensors writes an array's memory as it lies.
+    state = {name: np.ascontiguousarray(values) for name, values in packed.state.items()}
+    return save(state, {_ABOUT: json.dumps(about)})
 
 
 def read(path: str | Path) -> Packed:
-    """Read a weights file.
+    """Read a network's weights file.
 
     Raises
     ------
     BigsharpError
         It is missing, or something else.
     """
+    with _reading(path) as (about, state):
+        graph = Graph.from_dict(about["graph"])
+        scales = tuple(map(float, about["scales"]))
+        return Packed(about["architecture"], about["options"], scales, graph, state())
+
+
+def read_learned(path: str | Path) -> Learned:
+    """Read the weights file of a method that is no network; as `read`."""
+    with _reading(path) as (about, state):
+        scales = tuple(map(float, about["scales"]))
+        return Learned(about["architecture"], about["options"], scales, state())
+
+
+def architecture(path: str | Path) -> str:
+    """What a weights file is of; as `read`, but of the arrays nothing is read."""
+    with _reading(path) as (about, _):
+        return str(about["architecture"])
+
+
+@contextmanager
+def _reading(path: str | Path) -> Iterator[tuple[dict[str, Any], Callable[[], dict[str, Array]]]]:
+    """What a file says that it is, and what reads its arrays."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(str(path), "numpy") as file:
             about = json.loads(file.metadata()[_ABOUT])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        graph = Graph.from_dict(about["graph"])
-        scales = tuple(map(float, about["scales"]))
-        return Packed(about["architecture"], about["options"], scales, graph, state)
+            yield about, lambda: {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise BigsharpError(f"{path}: no such file") from None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError):

@@ -1,0 +1,244 @@
+"""Training of the methods that learn from patches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from bigsharp.classic.dictionary import learn_atoms, pursue
+from bigsharp.classic.patches import PATCH, REACH, cut, gradient_map, surroundings
+from bigsharp.classic.sparse import ATOMS
+from bigsharp.errors import BigsharpError
+from bigsharp.image.arrays import Array, to_unit
+from bigsharp.image.resize import imresize
+from bigsharp.weights.file import Learned
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the papers say of training.
+
+    Attributes
+    ----------
+    energy : float
+        Of the gradients, kept by PCA.
+    atoms : int
+    rounds : int
+        Of K-SVD.
+    dictionary_samples : int
+        Patches that the dictionary is learned from.
+    zooms : int
+        Sizes of each image, each 0.98 of the one before.
+    samples : int
+        Patches that the neighbourhoods are drawn from.
+    neighbours : int
+        Patches an atom.
+    ridge : float
+    rank : int
+        Of the basis that residual patches are written in.
+    seed : int
+    """
+
+    energy: float = 0.999
+    atoms: int = 1024
+    rounds: int = 20
+    dictionary_samples: int = 150_000
+    zooms: int = 12
+    samples: int = 5_000_000
+    neighbours: int = 2048
+    ridge: float = 0.1
+    rank: int = 72
+    seed: int = 0
+
+
+_ZOOM = 0.98
+
+# Cut off the residual at each border, in LR pixels: patches there see beyond the picture.
+_INNER = REACH - PATCH // 2
+
+# A patch whose features are shorter differs by less than a grey level from a flat one.
+_FLAT = 1e-3
+
+# Patches whose codes are multiplied together.
+_BLOCK = 8192
+
+# Atoms whose neighbours are sought together; of 5 million patches, 640 MB.
+_TOGETHER = 32
+
+
+def smallest_side(scale: int) -> int:
+    """The shortest side, in HR pixels, of an image that has a patch to learn from."""
+    return (2 * REACH + 1) * scale
+
+
+def train(
+    method: str,
+    scale: int,
+    images: Sequence[Array],
+    settings: Settings,
+    report: Callable[[str], None] = lambda line: None,
+) -> Learned:
+    """Learn a model from images.
+
+    Parameters
+    ----------
+    method : {"sparse", "neighbours", "aplus"}
+    scale : int
+    images : sequence of ndarray of uint8, shape (H, W)
+        HR luma, with sides of at least `smallest_side`.
+    settings : Settings
+    report : callable
+        Called with a line for each thing begun.
+
+    Raises
+    ------
+    BigsharpError
+        The images hold fewer patches than the dictionary has atoms.
+    """
+    random = np.random.default_rng(settings.seed)
+    report(f"{method} ×{scale}: dictionary")
+    drawn = zip(*draw(images, scale, [1.0], settings.dictionary_samples, random), strict=True)
+    seen, residuals = map(np.concatenate, drawn)
+    features = learn_features(seen, scale, settings.energy).astype(np.float32)
+    signals = seen @ features
+    useful = np.count_nonzero(np.linalg.norm(signals, axis=1) > _FLAT)
+    if useful < settings.atoms:
+        raise BigsharpError(
+            f"the images hold {useful} patches at ×{scale} that are not flat, fewer than the "
+            f"dictionary's {settings.atoms} atoms; more or larger images are needed"
+        )
+    atoms = learn_atoms(signals, settings.atoms, ATOMS, settings.rounds, settings.seed)
+    if method == "aplus":
+        report(f"{method} ×{scale}: samples")
+        zooms = [_ZOOM**k for k in range(settings.zooms)]
+        patches = draw(images, scale, zooms, settings.samples, random)
+        directions = (directed(seen @ features, wanted) for seen, wanted in patches)
+        found, wanted = map(np.concatenate, zip(*directions, strict=True))
+        report(f"{method} ×{scale}: regressors")
+        regressors, basis = anchored_regressors(atoms, found, wanted, settings)
+        state = {"anchors": atoms, "regressors": regressors.astype(np.float16), "basis": basis}
+    else:
+        state = {"atoms": atoms, "patches": couple(atoms, signals, residuals)}
+    return Learned(method, {"scale": scale}, (scale,), {"features": features, **state})
+
+
+def draw(
+    images: Sequence[Array], scale: int, zooms: Sequence[float], limit: int, random: Generator
+) -> Iterator[tuple[Array, Array]]:
+    """Patches of every image at every zoom ≤ 1, drawn by chance where they are more than `limit`.
+
+    Those at the border take no part, where features see beyond the picture.
+
+    Yields
+    ------
+    seen : ndarray of float32, shape (n, 81)
+        The LR pixels around each patch; see `surroundings`.
+    residuals : ndarray of float32, shape (n, 9 s²)
+    """
+    expected = sum(image.size for image in images) * sum(z * z for z in zooms) / scale**2
+    for zoom in zooms:
+        for image in images:
+            hr = imresize(to_unit(image), zoom)
+            if min(hr.shape) < smallest_side(scale):
+                continue
+            lr, residual = pair(hr, scale)
+            count = math.prod(n - 2 * REACH for n in lr.shape)
+            picked = np.flatnonzero(random.random(count) < limit / expected)
+            beyond = slice(_INNER * scale, -_INNER * scale)
+            yield surroundings(lr, picked), cut(residual[beyond, beyond], scale, picked)
+
+
+def pair(hr: Array, scale: int) -> tuple[Array, Array]:
+    """The LR image of an HR image in [0, 1], and the residual; the HR cropped to whole pixels."""
+    height, width = (n // scale for n in hr.shape)
+    hr = hr[: height * scale, : width * scale]
+    lr = imresize(hr, size=(height, width))
+    return lr, hr - imresize(lr, size=hr.shape)
+
+
+def directed(features: Array, residuals: Array) -> tuple[Array, Array]:
+    """Features at unit length, and residuals, in float16, divided by the same; no flat patches."""
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    kept = length[:, 0] > _FLAT
+    length = length[kept]
+    return features[kept] / length, (residuals[kept] / length).astype(np.float16)
+
+
+def learn_features(seen: Array, scale: int, energy: float) -> Array:
+    """PCA of the gradients: the map from LR pixels to features, float64 (81, d).
+
+    It keeps the largest components, which hold `energy` of the gradients' squares.
+    """
+    gradients = gradient_map(scale)
+    moment = (seen.T @ seen).astype(np.float64)
+    values, vectors = np.linalg.eigh(gradients @ moment @ gradients.T)
+    kept = np.cumsum(values) > (1 - energy) * values.sum()
+    return gradients.T @ vectors[:, kept][:, ::-1]
+
+
+def couple(atoms: Array, features: Array, residuals: Array) -> Array:
+    """The residual patch of each atom, so that codes of features give residuals; (K, 9 s²).
+
+    References
+    ----------
+    Zeyde et al. 2010.
+    """
+    chosen, weights = pursue(features, atoms, ATOMS)
+    size = len(atoms)
+    gram, sums = np.zeros((size, size)), np.zeros((size, residuals.shape[1]))
+    for start in range(0, len(features), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        codes = np.zeros((len(features[block]), size), np.float32)
+        np.put_along_axis(codes, chosen[block], weights[block], axis=1)
+        gram += codes.T @ codes
+        sums += codes.T @ residuals[block]
+    # An atom that no signal chose has no residual.
+    gram += 1e-6 * np.trace(gram) / size * np.eye(size)
+    return np.linalg.solve(gram, sums).astype(np.float32)
+
+
+def nearest_samples(closeness: Array, count: int) -> Array:
+    """Numbers of the `count` largest values."""
+    if count >= len(closeness):
+        return np.arange(len(closeness))
+    # A threshold out of every 64th, so that few are left to sort: 10 ms in place of 80.
+    some = closeness[::64]
+    rank = len(some) - 2 * count // 64 - 32
+    threshold = np.partition(some, rank)[rank] if rank > 0 else 0
+    near = np.flatnonzero(closeness >= threshold)
+    if len(near) < count:
+        near = np.arange(len(closeness))
+    return near[np.argpartition(closeness[near], len(near) - count)[len(near) - count :]]
+
+
+def anchored_regressors(
+    atoms: Array, features: Array, residuals: Array, settings: Settings
+) -> tuple[Array, Array]:
+    """Ridge regressors of each atom's neighbours, (K, d, r), in a common basis, (r, 9 s²).
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n, d)
+    residuals : ndarray of float16, shape (n, 9 s²)
+        Both divided by the features' length.
+    """
+    dimension, size = features.shape[1], residuals.shape[1]
+    regressors = np.empty((len(atoms), dimension, size), np.float32)
+    moment = np.zeros((size, size))
+    for k in range(len(atoms)):
+        if k % _TOGETHER == 0:
+            # An atom and its negative are one: a regressor is linear.
+            closeness = np.abs(atoms[k : k + _TOGETHER] @ features.T)
+        near = nearest_samples(closeness[k % _TOGETHER], settings.neighbours)
+        given, wanted = features[near].astype(np.float64), residuals[near].astype(np.float64)
+        system = given.T @ given
+        regressors[k] = np.linalg.solve(
+            system + settings.ridge * np.eye(dimension), given.T @ wanted
+        )
+        moment += regressors[k].T @ system @ regressors[k]
+    basis = np.linalg.eigh(moment)[1][:, ::-1][:, : settings.rank].T
+    return regressors @ basis.T.astype(np.float32), basis.astype(np.float32)
