@@ -319,7 +319,8 @@ def test_a_model_a_scale_is_released(name: str) -> None:
     for member in members:
         path = weights.path(member, file.SUFFIX)
         assert path.stat().st_size < 5_000_000
-        assert classic.build(file.read_learned(path)).parameters == weights.card(member)["parameters"]
+        method = classic.build(file.read_learned(path))
+        assert method.parameters == weights.card(member)["parameters"]
 
 
 @pytest.mark.parametrize(
