@@ -73,7 +73,7 @@ def shipped_trainer(name: str, photos: Path, folder: Path) -> Trainer:
     Started at the identity, all recursions of a DRCN give the same in float32 for two steps, and
     the weights of their mixture do not move; hence more.
     """
-    small = {"holdout": 1, "patch": 16, "rim": 0, "batch": 1, "steps": 4, "validation_crop": 24}
+    small = {"holdout": 1, "patch": 16, "batch": 1, "steps": 4, "validation_crop": 24}
     return Trainer(replace(load_recipe(name), data=(str(photos),), **small), folder)
 
 

@@ -175,21 +175,26 @@ def comma_separated(grid: Grid) -> str:
     return text.getvalue()
 
 
+def texts(grid: Grid, folder: Path, note: str) -> dict[Path, str]:
+    """What table.md, with a note under it, table.tex and table.csv hold."""
+    forms = {
+        "md": f"{markdown(grid)}\n{grid.title}; {note}\n",
+        "tex": latex(grid),
+        "csv": comma_separated(grid),
+    }
+    return {folder / f"table.{extension}": text for extension, text in forms.items()}
+
+
 def write(grid: Grid, folder: Path, note: str) -> None:
-    """Write table.md, with a note under it, table.tex and table.csv.
+    """Write what `texts` gives.
 
     Raises
     ------
     BigsharpError
         The folder cannot be written to.
     """
-    forms = {
-        "md": f"{markdown(grid)}\n{grid.title}; {note}\n",
-        "tex": latex(grid),
-        "csv": comma_separated(grid),
-    }
-    for extension, text in forms.items():
-        write_bytes(folder / f"table.{extension}", text.encode())
+    for path, text in texts(grid, folder, note).items():
+        write_bytes(path, text.encode())
 
 
 def terminal_table(grid: Grid) -> Table:

@@ -1,0 +1,59 @@
+"""Who may import whom; see docs/architecture.md."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bigsharp
+
+PACKAGE = Path(bigsharp.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path, everywhere: bool = True) -> Iterator[str]:
+    """The modules that a file imports; on its outermost level alone, or everywhere."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if everywhere else tree.body:
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def module(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module)
+def test_the_rules_of_the_house(path: Path) -> None:
+    place = module(path)
+    for name in imports(path):
+        if place.startswith("image/"):
+            assert within(name, "bigsharp.image") or not within(name, "bigsharp"), name
+        if place.startswith(("restore/", "engines/", "weights/", "io/", "scoring/")):
+            forbidden = ("bigsharp.training", "bigsharp.benchmark", "bigsharp.cli", "bigsharp.api")
+            assert not within(name, *forbidden), name
+        if name == "bigsharp._native" or name.startswith("bigsharp._native."):
+            assert place == "kernels.py"
+    if not place.startswith(("networks/", "training/")) and place != "engines/torch.py":
+        for name in imports(path, everywhere=False):
+            assert not within(name, "torch"), name
+
+
+def test_the_exported_names() -> None:
+    assert bigsharp.__all__ == [
+        "BigsharpError", "Upscaler", "available_models", "load", "upscale",
+    ]  # fmt: skip
+    assert all(hasattr(bigsharp, name) for name in bigsharp.__all__)
+
+
+def test_the_versions_agree() -> None:
+    citation = (Path(__file__).parents[1] / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"version: {bigsharp.__version__}\n" in citation

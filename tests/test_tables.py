@@ -1,0 +1,40 @@
+"""Numbers in the README and docs are those of the kept records and of the released weights."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+from bigsharp import weights
+from bigsharp.benchmark.methods import digest_of
+from bigsharp.benchmark.records import RecordFile
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_every_table_is_what_the_records_say() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "tables.py", "--check"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("name", ["vdsr", "drcn-64"])
+def test_a_card_s_scores_are_those_of_the_records(name: str) -> None:
+    digest = digest_of(weights.path(name, ".safetensors"))
+    kept = RecordFile(ROOT / "docs" / "benchmark" / "records.jsonl").records.values()
+    ours = [r for r in kept if r.method == name and r.weights == digest]
+    for row in weights.card(name)["measured"]:
+        scores = [r.psnr for r in ours if (r.data, r.scale) == (row["data"], row["scale"])]
+        assert fmean(scores) == pytest.approx(row["psnr"], abs=0.001)
+
+
+def test_a_card_s_summary_names_its_scores() -> None:
+    for name in weights.names():
+        card = weights.card(name)
+        first = [row for row in card["measured"] if row["data"] == card["measured"][0]["data"]]
+        assert " ".join(f"{row['psnr']:.2f}" for row in first) in card["summary"]
+        assert json.dumps(card["curve"])
