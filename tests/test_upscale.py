@@ -108,6 +108,16 @@ def test_a_flat_picture_keeps_its_colour_with_the_released_model(scale: float) -
     assert np.abs(result.astype(int) - flat[0, 0]).max() <= 4
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("value", [0, 255])
+@pytest.mark.parametrize("size", [(16, 20), (1, 1)])
+def test_srcnn_puts_no_frame_around_a_flat_picture(
+    scale: float, value: int, size: tuple[int, int]
+) -> None:
+    result = bigsharp.upscale(np.full(size, value, np.uint8), scale=scale, model="srcnn")
+    assert np.abs(result.astype(int) - value).max() <= 4
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "RGB", "P"])
 def test_a_transparent_colour_becomes_alpha(texture: np.ndarray, mode: str, model: Path) -> None:
     buffer = io.BytesIO()

@@ -114,7 +114,7 @@ def read(path: str | Path) -> Packed:
     )
 
 
-def to_checkpoint(packed: Packed, run: Mapping[str, Any] = {}) -> bytes:
+def to_checkpoint(packed: Packed, **run: Any) -> bytes:
     """The content of a checkpoint: a network, and what a run says of itself."""
     import torch
 
@@ -122,7 +122,7 @@ def to_checkpoint(packed: Packed, run: Mapping[str, Any] = {}) -> bytes:
         "state": {name: torch.from_numpy(values) for name, values in packed.state.items()}
     }
     buffer = io.BytesIO()
-    torch.save(content | dict(run), buffer)
+    torch.save(content | run, buffer)
     return buffer.getvalue()
 
 

@@ -60,7 +60,7 @@ def claim(folder: Path, resume: bool) -> FileLock:
 def write_best(folder: Path, network: Network, recipe: Recipe, run: dict[str, Any]) -> None:
     """Write ``best.pt``, whole or not at all: `network`, and plain values that say what it is."""
     packed = networks.pack(recipe.architecture, network, recipe.trained_scales)
-    content = networks.to_checkpoint(packed, {"recipe": recipe.as_dict()} | run)
+    content = networks.to_checkpoint(packed, recipe=recipe.as_dict(), **run)
     write_bytes(folder / BEST, content)
 
 
@@ -86,8 +86,8 @@ def write_last(
         torch.save(parts[part], buffer)
         write_bytes(folder / name, buffer.getvalue())
     packed = networks.pack(recipe.architecture, network, recipe.trained_scales)
-    about = {"recipe": recipe.as_dict(), "parts": names}
-    write_bytes(folder / LAST, networks.to_checkpoint(packed, about | run))
+    content = networks.to_checkpoint(packed, recipe=recipe.as_dict(), parts=names, **run)
+    write_bytes(folder / LAST, content)
     for path in folder.glob("last-*-*.pt"):
         if path.name not in names.values():
             path.unlink()
