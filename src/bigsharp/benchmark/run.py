@@ -83,12 +83,12 @@ def _plain(score: Score) -> dict[str, float | None]:
 
 @dataclass(frozen=True)
 class Task:
-    """One image at one scale, for the methods that have not scored it."""
+    """One image at one scale, and the keys of the scores that are missing, by method."""
 
     data: str
     path: Path
     scale: float
-    methods: tuple[str, ...]
+    keys: dict[str, Key]
 
 
 @dataclass(frozen=True)
@@ -173,9 +173,9 @@ def benchmark(
         for name, paths in sets.items()
         for scale in scales
         for path in paths
-        if (missing := tuple(m for m in opened if keys[name, path, scale, m] not in whole))
+        if (missing := {m: key for m in opened if (key := keys[name, path, scale, m]) not in whole})
     ]
-    done = len(keys) - sum(len(task.methods) for task in tasks)
+    done = len(keys) - sum(len(task.keys) for task in tasks)
     progress(done, len(keys))
     for record in _run(tasks, Setting(methods, rules, tuple(metrics), engine), opened, jobs):
         if record.key in scored:  # by fewer metrics
@@ -264,7 +264,8 @@ def _score_image(task: Task, opened: dict[str, Method], setting: Setting) -> Ite
     """Every missing method's score on one image."""
     rules = setting.rules
     case, hr = make_case(task.data, task.path, task.scale, rules)
-    for method in (opened[name] for name in task.methods):
+    for name, key in task.keys.items():
+        method = opened[name]
         began = time.perf_counter()
         restored = method.restore(case)
         seconds = time.perf_counter() - began
@@ -275,7 +276,7 @@ def _score_image(task: Task, opened: dict[str, Method], setting: Setting) -> Ite
         except ValueError as error:
             raise BigsharpError(f"{task.path}: {error}") from None
         yield Record(
-            *_key(task.data, task.path, digest_of(task.path), task.scale, method, rules),
+            *key,
             psnr=score.psnr,
             ssim=score.ssim,
             seconds=round(seconds, 4),

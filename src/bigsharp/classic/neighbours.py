@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bigsharp.classic.patches import PatchMethod
+from bigsharp.classic.patches import CoupledDictionary
 from bigsharp.image.arrays import Array
 
 #: Neighbours of a patch.
@@ -21,19 +21,10 @@ _SHORTEST = np.float32(1e-6)
 _BLOCK = 512
 
 
-class NeighbourEmbedding(PatchMethod):
+class NeighbourEmbedding(CoupledDictionary):
     """A patch's features, of unit length, from its 24 nearest atoms, with weights that sum to 1.
 
     The residual is the sum of the atoms' residuals, by the same weights, at the features' length.
-
-    Parameters
-    ----------
-    scale : int
-    features : ndarray, shape (81, d)
-    atoms : ndarray, shape (K, d)
-        Of unit length.
-    patches : ndarray, shape (K, 9 s²)
-        The residual patch of each atom.
 
     References
     ----------
@@ -41,11 +32,6 @@ class NeighbourEmbedding(PatchMethod):
     the features and the dictionary of R. Timofte, V. De Smet, L. Van Gool, "Anchored neighborhood
     regression for fast example-based super-resolution", ICCV 2013.
     """
-
-    def __init__(self, scale: int, features: Array, atoms: Array, patches: Array) -> None:
-        super().__init__(scale, features)
-        self.atoms = atoms.astype(np.float32)
-        self.patches = patches.astype(np.float32)
 
     def predict(self, features: Array) -> Array:
         """The residual patches; see `PatchMethod.predict`."""

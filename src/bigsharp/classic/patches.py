@@ -15,7 +15,7 @@ import numpy as np
 
 from bigsharp.image.arrays import Array
 from bigsharp.image.resize import AxisMap, interpolate
-from bigsharp.image.tiles import tiles
+from bigsharp.image.tiles import Part, tiles
 
 #: Side of a patch, in LR pixels.
 PATCH = 3
@@ -26,9 +26,6 @@ _SEEN = 2 * REACH + 1
 
 # Side of a tile in LR pixels: 30 MB at ×4, and 4 % of the patches are computed twice.
 _TILE = 96
-
-#: A part of the result: where it belongs, and its values.
-Part = tuple[tuple[slice, slice], Array]
 
 
 def gradient_map(scale: int) -> Array:
@@ -192,3 +189,22 @@ class PatchMethod(ABC):
         for window, values in self.parts(lr):
             result[window] = values
         return result
+
+
+class CoupledDictionary(PatchMethod):
+    """A method that makes a residual of those of atoms, as it makes the features of the atoms.
+
+    Parameters
+    ----------
+    scale : int
+    features : ndarray, shape (81, d)
+    atoms : ndarray, shape (K, d)
+        Of unit length.
+    patches : ndarray, shape (K, 9 s²)
+        The residual patch of each atom.
+    """
+
+    def __init__(self, scale: int, features: Array, atoms: Array, patches: Array) -> None:
+        super().__init__(scale, features)
+        self.atoms = atoms.astype(np.float32)
+        self.patches = patches.astype(np.float32)

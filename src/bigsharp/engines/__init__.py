@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from bigsharp import errors, kernels, weights
+from bigsharp import errors, kernels, networks, weights
 from bigsharp.engines import native
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
@@ -92,9 +92,11 @@ def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> En
         raise errors.unknown("engine", engine, ENGINES)
     model = str(model)
     suffix = Path(model).suffix.lower()
+    packed = None
     if suffix not in FILES:
         if engine == "auto":
-            engine = _choose(file.read(weights.path(model, file.SUFFIX)), "onnx")
+            packed = file.read(weights.path(model, file.SUFFIX))
+            engine = _choose(packed, "onnx")
         suffix = ".onnx" if engine == "onnx" else file.SUFFIX
         model = str(weights.path(model, suffix))
     if engine != "auto" and engine not in FILES[suffix]:
@@ -109,7 +111,7 @@ def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> En
         return OnnxEngine(model, threads)
     if engine == "torch" or (engine == "auto" and has_cuda()):
         return _open_torch(model, threads)
-    packed = _read(model)
+    packed = packed or networks.read(model)
     if engine == "auto":
         engine = _choose(packed, "torch")
     if engine == "torch":
@@ -141,15 +143,6 @@ def _choose(packed: Packed, otherwise: str) -> str:
 @cache
 def _tell_once(message: str) -> None:
     _log.warning(message)
-
-
-def _read(path: str) -> Packed:
-    """The network in a .safetensors file, or, with PyTorch, in a checkpoint."""
-    if Path(path).suffix.lower() == file.SUFFIX:
-        return file.read(path)
-    from bigsharp import networks
-
-    return networks.read(path)
 
 
 def has_cuda() -> bool:

@@ -7,6 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from bigsharp.image.arrays import Array
+
+#: Rows and columns of a result.
+Window = tuple[slice, slice]
+
+#: A part of a result: where it belongs, and its values.
+Part = tuple[Window, Array]
+
 
 @dataclass(frozen=True)
 class Tile:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib
 import io
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigsharp import errors
 from bigsharp.errors import BigsharpError
 from bigsharp.weights import file
-from bigsharp.weights.file import Graph, Packed
+from bigsharp.weights.file import Packed
 
 if TYPE_CHECKING:
     from bigsharp.networks.network import Network
@@ -105,24 +104,20 @@ def read(path: str | Path) -> Packed:
     if Path(path).suffix.lower() == file.SUFFIX:
         return file.read(path)
     content = read_checkpoint(path)
-    return Packed(
-        content["architecture"],
-        content["options"],
-        tuple(content["scales"]),
-        Graph.from_dict(content["graph"]),
-        {name: values.numpy() for name, values in content["state"].items()},
-    )
+    try:
+        state = {name: values.numpy() for name, values in content["state"].items()}
+        return Packed.from_about(content, state)
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
+        raise BigsharpError(f"{path}: not a checkpoint written by bigsharp") from None
 
 
 def to_checkpoint(packed: Packed, **run: Any) -> bytes:
     """The content of a checkpoint: a network, and what a run says of itself."""
     import torch
 
-    content = asdict(packed) | {
-        "state": {name: torch.from_numpy(values) for name, values in packed.state.items()}
-    }
+    state = {name: torch.from_numpy(values) for name, values in packed.state.items()}
     buffer = io.BytesIO()
-    torch.save(content | run, buffer)
+    torch.save(file.about(packed) | {"state": state} | run, buffer)
     return buffer.getvalue()
 
 

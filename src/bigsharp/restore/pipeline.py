@@ -11,7 +11,7 @@ from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array, from_unit, to_unit
 from bigsharp.image.color import luma, rgb_to_ycbcr, ycbcr_to_rgb
 from bigsharp.image.resize import AxisMap, interpolate
-from bigsharp.image.tiles import even_parts
+from bigsharp.image.tiles import Window, even_parts
 from bigsharp.image.transparency import fill_hidden
 from bigsharp.io.picture import Picture
 from bigsharp.restore.restorer import Bicubic, Progress, Restorer, silent
@@ -20,7 +20,6 @@ from bigsharp.restore.target import Target
 #: Rows that are converted together.
 _BAND = 256
 
-Window = tuple[slice, slice]
 Maps = tuple[AxisMap, AxisMap]
 
 

@@ -11,7 +11,7 @@ from bigsharp.defaults import TILE
 from bigsharp.engines import Engine, RowEngine
 from bigsharp.image.arrays import Array
 from bigsharp.image.resize import AxisMap, interpolate
-from bigsharp.image.tiles import even_parts, tiles
+from bigsharp.image.tiles import Part, even_parts, tiles
 from bigsharp.restore.target import Target
 
 #: The model that needs no network.
@@ -19,9 +19,6 @@ BICUBIC = "bicubic"
 
 #: Rows that are interpolated together.
 _BAND = 128
-
-#: A part of the result: where it belongs, and its luma as float32, neither clipped nor rounded.
-Part = tuple[tuple[slice, slice], Array]
 
 #: Called with the pixels done and their number, first with 0.
 Progress = Callable[[int, int], None]
@@ -53,6 +50,8 @@ class Restorer(Protocol):
         self, plane: Array, target: Target, tile: int = TILE, progress: Progress = silent
     ) -> Iterator[Part]:
         """Enlarge and restore a plane, part by part; the parts cover the result once.
+
+        Their luma is float32, neither clipped nor rounded.
 
         Parameters
         ----------

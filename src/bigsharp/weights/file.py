@@ -94,6 +94,18 @@ class Packed:
         """Weight, (outputs, inputs, side, side), and bias, (outputs,), of a convolution."""
         return self.state[f"{name}.weight"], self.state[f"{name}.bias"]
 
+    @classmethod
+    def from_about(cls, about: Mapping[str, Any], state: Mapping[str, Array]) -> Packed:
+        """A network from what `about` says of it, and its weights.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            It is no such thing.
+        """
+        graph, scales = Graph.from_dict(about["graph"]), tuple(map(float, about["scales"]))
+        return cls(about["architecture"], about["options"], scales, graph, state)
+
     @property
     def halo(self) -> int:
         """The radius of the receptive field: half of the kernels along the longest path."""
@@ -132,20 +144,23 @@ class Learned:
     state: Mapping[str, Array]
 
 
+def about(packed: Packed | Learned) -> dict[str, Any]:
+    """Everything but the arrays, in plain values."""
+    values = {
+        "architecture": packed.architecture,
+        "options": dict(packed.options),
+        "scales": packed.scales,
+    }
+    return values | ({"graph": asdict(packed.graph)} if isinstance(packed, Packed) else {})
+
+
 def to_bytes(packed: Packed | Learned) -> bytes:
     """The content of a weights file."""
     from safetensors.numpy import save
 
-    about = {
-        "architecture": packed.architecture,
-        "options": dict(packed.options),
-        "scales": list(packed.scales),
-    }
-    if isinstance(packed, Packed):
-        about["graph"] = asdict(packed.graph)
     # Safetensors writes an array's memory as it lies.
     state = {name: np.ascontiguousarray(values) for name, values in packed.state.items()}
-    return save(state, {_ABOUT: json.dumps(about)})
+    return save(state, {_ABOUT: json.dumps(about(packed))})
 
 
 def read(path: str | Path) -> Packed:
@@ -156,23 +171,21 @@ def read(path: str | Path) -> Packed:
     BigsharpError
         It is missing, or something else.
     """
-    with _reading(path) as (about, state):
-        graph = Graph.from_dict(about["graph"])
-        scales = tuple(map(float, about["scales"]))
-        return Packed(about["architecture"], about["options"], scales, graph, state())
+    with _reading(path) as (said, state):
+        return Packed.from_about(said, state())
 
 
 def read_learned(path: str | Path) -> Learned:
     """Read the weights file of a method that is no network; as `read`."""
-    with _reading(path) as (about, state):
-        scales = tuple(map(float, about["scales"]))
-        return Learned(about["architecture"], about["options"], scales, state())
+    with _reading(path) as (said, state):
+        scales = tuple(map(float, said["scales"]))
+        return Learned(said["architecture"], said["options"], scales, state())
 
 
 def architecture(path: str | Path) -> str:
     """What a weights file is of; as `read`, but of the arrays nothing is read."""
-    with _reading(path) as (about, _):
-        return str(about["architecture"])
+    with _reading(path) as (said, _):
+        return str(said["architecture"])
 
 
 @contextmanager
@@ -182,8 +195,8 @@ def _reading(path: str | Path) -> Iterator[tuple[dict[str, Any], Callable[[], di
 
     try:
         with safe_open(str(path), "numpy") as file:
-            about = json.loads(file.metadata()[_ABOUT])
-            yield about, lambda: {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            said = json.loads(file.metadata()[_ABOUT])
+            yield said, lambda: {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise BigsharpError(f"{path}: no such file") from None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError):
