@@ -13,6 +13,8 @@ from PIL import Image
 
 from bigsharp import networks
 from bigsharp.errors import BigsharpError
+from bigsharp.training.checkpoint import LAST
+from bigsharp.training.loop import Trainer
 from bigsharp.training.queue import Entry, parse_duration, read_queue
 
 RECIPE = """
@@ -176,6 +178,7 @@ def test_a_kill_at_any_moment_loses_no_checkpoint(lab: Path, command) -> None:
         ("run = 3", "holds no runs"),
         ("[[run]", "not a readable TOML file"),
         ("", "holds no runs"),
+        ("a = " + "[" * 5000, "nested too deep"),
     ],
 )
 def test_a_file_that_is_no_queue_is_one_line(lab: Path, text: str, words: str) -> None:
@@ -197,12 +200,37 @@ def test_a_file_that_is_no_queue_is_one_line(lab: Path, text: str, words: str) -
         ("recipe = 'vdsr'\nsteps = 0", "steps must be at least 1"),
         ("recipe = 'vdsr'\nsteps = 'many'", "steps cannot be 'many'"),
         ("recipe = 'vdsr'\nlr = 'high'", "lr cannot be 'high'"),
+        ("recipe = 'vdsr'\nfolder = '../x'", "lies outside the folder of the queue"),
+        ("recipe = 'vdsr'\nfolder = '/x'", "lies outside the folder of the queue"),
+        ('recipe = "a\\u0000.toml"', "no file is called so"),
+        ("recipe = 'vdsr'\nfor = '" + "9h" * 9999 + "!'", "is no duration"),
+        (f"recipe = 'vdsr'\nseed = {10**22}", "seed must be at most 1,000,000,000"),
     ],
 )
 def test_a_run_that_is_not_valid_says_why(lab: Path, text: str, words: str) -> None:
     entries, faults = read_queue(queue(lab, f"[[run]]\n{text}"))
     assert entries == []
     assert words in faults[0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"step": "many", "seconds": 1.0, "log": []},
+        {"step": 3, "seconds": 1.0, "log": [[]]},
+        {"step": 3, "seconds": 1.0, "log": [{"step": 3}]},
+        {"step": 3, "seconds": 1.0, "log": [], "parts": {"network": "../../x.pt"}},
+    ],
+)
+def test_a_checkpoint_that_says_nothing_of_its_run(lab: Path, said: dict, network) -> None:
+    (lab / "tiny").mkdir()
+    packed = networks.pack("vdsr", network)
+    (lab / "tiny" / LAST).write_bytes(networks.to_checkpoint(packed, **said))
+    entry = Entry.from_dict({"recipe": "tiny.toml"}, lab)
+    assert entry.status() == f"tiny: {lab}/tiny/last.pt: not a checkpoint of a run of bigsharp"
+    with pytest.raises(BigsharpError, match="not a checkpoint of a run"):
+        Trainer(entry.recipe, entry.folder, resume=True)
 
 
 def test_what_an_entry_names_lies_where_the_file_does(lab: Path) -> None:

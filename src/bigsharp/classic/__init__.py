@@ -26,10 +26,8 @@ def build(learned: Learned) -> PatchMethod:
     Raises
     ------
     BigsharpError
-        The weights are damaged, or do not fit the method or one another.
+        The weights do not fit the method or one another.
     """
-    if not all(np.isfinite(values).all() for values in learned.state.values()):
-        raise BigsharpError("its weights are damaged: some are NaN or infinite")
     module, name = METHODS[learned.architecture]
     try:
         method = getattr(importlib.import_module(module), name)(**learned.options, **learned.state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bigsharp.classic.patches import PatchMethod
+from bigsharp.classic.patches import PATCH, PatchMethod, atoms_like, shaped
 from bigsharp.image.arrays import Array
 
 # Patches that are compared with the anchors together; the products stay in the cache.
@@ -35,9 +35,11 @@ class APlus(PatchMethod):
         self, scale: int, features: Array, anchors: Array, regressors: Array, basis: Array
     ) -> None:
         super().__init__(scale, features)
-        self.anchors = anchors.astype(np.float32)
-        self.regressors = regressors.astype(np.float32)
-        self.basis = basis.astype(np.float32)
+        self.anchors = atoms_like("anchors", anchors, features)
+        side = (PATCH * scale) ** 2
+        self.basis = shaped("basis", basis, min(len(basis), side), side)
+        size = (len(anchors), features.shape[1], len(basis))
+        self.regressors = shaped("regressors", regressors, *size)
 
     def predict(self, features: Array) -> Array:
         """The residual patches; see `PatchMethod.predict`."""

@@ -14,6 +14,9 @@ NEIGHBOURS = 24
 # Roweis (2000); without it neighbours that are alike have no weights of their own.
 _DAMPING = 1e-4
 
+# Where a patch is one atom, many times over.
+_LEAST = np.float32(1e-30)
+
 # Features of a flat patch are divided by this in place of their length, 0.
 _SHORTEST = np.float32(1e-6)
 
@@ -46,7 +49,7 @@ class NeighbourEmbedding(CoupledDictionary):
         apart = self.atoms[near] - features[:, None]
         gram = apart @ apart.transpose(0, 2, 1)
         trace = np.trace(gram, axis1=1, axis2=2)[:, None, None]
-        gram += _DAMPING * trace * np.eye(NEIGHBOURS, dtype=np.float32)
+        gram += np.maximum(_DAMPING * trace, _LEAST) * np.eye(NEIGHBOURS, dtype=np.float32)
         weights = np.linalg.solve(gram, np.ones((len(gram), NEIGHBOURS, 1), np.float32))[..., 0]
         weights *= lengths / weights.sum(axis=1, keepdims=True)
         return (weights[:, None] @ self.patches[near])[:, 0]

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bigsharp import limits
 from bigsharp.image.arrays import Array
 from bigsharp.image.resize import AxisMap, interpolate
 from bigsharp.image.tiles import Part, tiles
@@ -129,6 +130,20 @@ def overlapped(patches: Array, height: int, width: int, scale: int) -> Array:
     return total.reshape(height * scale, width * scale)
 
 
+def shaped(name: str, values: Array, *shape: int) -> Array:
+    """What was learned, as float32; a ValueError where it is not of this shape."""
+    if values.shape != shape:
+        raise ValueError(f"{name} are {values.shape}, not {shape}")
+    return values.astype(np.float32)
+
+
+def atoms_like(name: str, values: Array, features: Array) -> Array:
+    """Atoms, (K, d), of unit length, for features of (81, d); as `shaped`."""
+    if not 1 <= len(values) <= limits.ATOMS:
+        raise ValueError(f"{name} are {limits.ATOMS} at most")
+    return shaped(name, values, len(values), features.shape[1])
+
+
 class PatchMethod(ABC):
     """A method that predicts the residual of every patch from its features, and averages.
 
@@ -140,8 +155,12 @@ class PatchMethod(ABC):
     """
 
     def __init__(self, scale: int, features: Array) -> None:
+        if type(scale) is not int or not 2 <= scale <= limits.SCALE:
+            raise ValueError(f"its scale is a whole number from 2 to {limits.SCALE}")
+        if features.ndim != 2 or features.shape[1] > limits.FEATURES:
+            raise ValueError(f"it has {limits.FEATURES} features at most")
         self.scale = scale
-        self.features = features.astype(np.float32)
+        self.features = shaped("features", features, _SEEN**2, features.shape[1])
 
     @property
     def parameters(self) -> int:
@@ -163,11 +182,13 @@ class PatchMethod(ABC):
         for tile in tiles(height, width, _TILE, 0):
             down, across = tile.core
             seen = wide[down.start : down.stop + beyond, across.start : across.stop + beyond]
-            patches = self.predict(surroundings(seen) @ self.features)
-            size = (down.stop - down.start, across.stop - across.start)
+            # Learned values may be so large that there is no result; whoever takes it will see.
+            with np.errstate(over="ignore", invalid="ignore"):
+                patches = self.predict(surroundings(seen) @ self.features)
+                size = (down.stop - down.start, across.stop - across.start)
+                residual = overlapped(patches, *size, self.scale)
             window = (self._scaled(down), self._scaled(across))
-            ilr = interpolate(lr, (rows, columns), window)
-            yield window, ilr + overlapped(patches, *size, self.scale)
+            yield window, interpolate(lr, (rows, columns), window) + residual
 
     def _scaled(self, part: slice) -> slice:
         return slice(part.start * self.scale, part.stop * self.scale)
@@ -206,5 +227,5 @@ class CoupledDictionary(PatchMethod):
 
     def __init__(self, scale: int, features: Array, atoms: Array, patches: Array) -> None:
         super().__init__(scale, features)
-        self.atoms = atoms.astype(np.float32)
-        self.patches = patches.astype(np.float32)
+        self.atoms = atoms_like("atoms", atoms, features)
+        self.patches = shaped("patches", patches, len(atoms), (PATCH * scale) ** 2)

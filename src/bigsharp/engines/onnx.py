@@ -10,7 +10,7 @@ import onnxruntime
 
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
-from bigsharp.weights.onnx import PARAMETERS, RECEPTIVE_FIELD, SCALES
+from bigsharp.weights.onnx import read
 
 
 class OnnxEngine:
@@ -32,27 +32,21 @@ class OnnxEngine:
     name = "onnx"
 
     def __init__(self, path: str | Path, threads: int = 0) -> None:
-        if not Path(path).is_file():
-            raise BigsharpError(f"{path}: no such file")
+        self.parameters: int | None
+        content, packed, self.parameters = read(path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = threads
         try:
             self.session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                content, options, providers=["CPUExecutionProvider"]
             )
-            metadata = self.session.get_modelmeta().custom_metadata_map
-            self.halo = int(metadata[RECEPTIVE_FIELD]) // 2
-            self.scales: Sequence[float] = [
-                float(scale) for scale in metadata[SCALES].split(",") if scale
-            ]
-            count = metadata.get(PARAMETERS)
-            self.parameters = int(count) if count else None
         except Exception:
             raise BigsharpError(f"{path}: not a network exported by bigsharp") from None
-        self.input = self.session.get_inputs()[0].name
+        self.halo = packed.halo
+        self.scales: Sequence[float] = packed.scales
 
     def restore(self, ilr: Array) -> Array:
         """Restore ILR luma: float32, (H, W), in [0, 1], to the same."""
-        (output,) = self.session.run(None, {self.input: ilr[None, None]})
+        (output,) = self.session.run(None, {"ilr": ilr[None, None]})
         return np.asarray(output)[0, 0]

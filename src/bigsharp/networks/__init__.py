@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import io
+import pickletools
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigsharp import errors
+from bigsharp import errors, limits
 from bigsharp.errors import BigsharpError
+from bigsharp.limits import shown
 from bigsharp.weights import file
 from bigsharp.weights.file import Packed
 
@@ -23,10 +26,16 @@ ARCHITECTURES = {
 }
 
 
+# What the pickle of a checkpoint calls: tensors, of weights and of generators of random numbers.
+_PLAIN = {
+    "torch._utils _rebuild_tensor_v2", "torch FloatStorage", "torch ByteStorage",
+    "collections OrderedDict",
+}  # fmt: skip
+
 _KEYS = {"architecture", "options", "scales", "graph", "state"}
 
 
-def build(architecture: str, **options: Any) -> Network:
+def build(architecture: str, /, **options: Any) -> Network:
     """Build a network by the name of its architecture.
 
     Parameters
@@ -58,7 +67,10 @@ def pack(architecture: str, network: Network, scales: Sequence[float] = ()) -> P
 
 def unpack(packed: Packed, name: str | Path) -> Network:
     """Build the network that `pack` described, with its weights, in evaluation mode."""
-    network = build(packed.architecture, **packed.options)
+    try:
+        network = build(packed.architecture, **packed.options)
+    except BigsharpError as error:
+        raise BigsharpError(f"{name}: {error}") from None
     copy_weights(packed, network, name)
     return network.eval()
 
@@ -105,9 +117,13 @@ def read(path: str | Path) -> Packed:
         return file.read(path)
     content = read_checkpoint(path)
     try:
-        state = {name: values.numpy() for name, values in content["state"].items()}
+        state = {name: values.detach().numpy() for name, values in content["state"].items()}
+        if sum(values.nbytes for values in state.values()) > Path(path).stat().st_size:
+            raise ValueError("many arrays share their values")
         return Packed.from_about(content, state)
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
+    except BigsharpError as error:
+        raise BigsharpError(f"{path}: {error}") from None
+    except (OSError, RuntimeError, *file.MALFORMED):
         raise BigsharpError(f"{path}: not a checkpoint written by bigsharp") from None
 
 
@@ -130,10 +146,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         The file is missing, or is no such checkpoint.
     """
     require_torch()
-    import torch
-
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_tensors(path)
     except FileNotFoundError:
         raise BigsharpError(f"{path}: no such file") from None
     except Exception:
@@ -141,6 +155,35 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not set(content) >= _KEYS:
         raise BigsharpError(f"{path}: not a checkpoint written by bigsharp")
     return content
+
+
+def load_tensors(path: str | Path) -> Any:
+    """Read what `torch.save` wrote of plain values and tensors, in no more memory than the file's.
+
+    PyTorch makes much else of a pickle, however careful it is: sparse, quantised and nested
+    tensors, whole arrays of one value. Some of it comes with warnings.
+
+    Raises
+    ------
+    Exception
+        Of many kinds: it is anything else.
+    """
+    import torch
+
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if sum(entry.file_size for entry in entries) > Path(path).stat().st_size:
+            raise ValueError("it is compressed")
+        for entry in entries:
+            # PyTorch does not tell capitals from small letters.
+            if not entry.filename.lower().endswith(".pkl"):
+                continue
+            if entry.file_size > limits.PICKLE:
+                raise ValueError("it says too much")
+            for operation, what, _ in pickletools.genops(archive.read(entry)):
+                if operation.name == "GLOBAL" and what not in _PLAIN:
+                    raise ValueError(f"it holds {shown(what)}")
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def require_torch() -> None:

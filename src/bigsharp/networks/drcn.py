@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from bigsharp import limits
 from bigsharp.errors import BigsharpError
 from bigsharp.networks.convolution import convolve_relu
 from bigsharp.networks.network import Network, conv3x3
@@ -43,9 +44,10 @@ class DRCN(Network):
         ensemble: bool = True,
         skip: bool = True,
     ) -> None:
-        if recursions < 1 or filters < 1:
+        if not (1 <= recursions <= limits.LAYERS and 1 <= filters <= limits.CHANNELS):
             raise ValueError(
-                f"DRCN needs recursions ≥ 1 and filters ≥ 1, not {recursions} and {filters}"
+                f"DRCN needs recursions ≥ 1 and filters ≥ 1, at most {limits.LAYERS} and "
+                f"{limits.CHANNELS}, not {recursions} and {filters}"
             )
         super().__init__(recursions=recursions, filters=filters, ensemble=ensemble, skip=skip)
         self.recursions = recursions

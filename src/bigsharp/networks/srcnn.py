@@ -7,6 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bigsharp import limits
 from bigsharp.networks.network import Network
 from bigsharp.weights.file import Graph
 
@@ -40,10 +41,14 @@ class SRCNN(Network):
         gaussian: bool = False,
     ) -> None:
         kernels, filters = tuple(kernels), tuple(filters)  # type: ignore[assignment]
-        if len(kernels) != 3 or any(k < 1 or k % 2 == 0 for k in kernels):
-            raise ValueError(f"SRCNN needs three odd kernel sizes, not {kernels}")
-        if len(filters) != 2 or min(filters) < 1:
-            raise ValueError(f"SRCNN needs two filter counts ≥ 1, not {filters}")
+        if len(kernels) != 3 or not all(k % 2 and 1 <= k <= limits.KERNEL for k in kernels):
+            raise ValueError(
+                f"SRCNN needs three odd kernel sizes, at most {limits.KERNEL}, not {kernels}"
+            )
+        if len(filters) != 2 or not all(1 <= f <= limits.CHANNELS for f in filters):
+            raise ValueError(
+                f"SRCNN needs two filter counts ≥ 1, at most {limits.CHANNELS}, not {filters}"
+            )
         start = {"gaussian": True} if gaussian else {}
         super().__init__(kernels=list(kernels), filters=list(filters), **start)
         channels = [1, *filters, 1]

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from bigsharp import limits
 from bigsharp.networks.convolution import convolve_relu
 from bigsharp.networks.network import Network, conv3x3
 from bigsharp.weights.file import Graph
@@ -30,8 +31,11 @@ class VDSR(Network):
     """
 
     def __init__(self, depth: int = 20, features: int = 64, residual: bool = True) -> None:
-        if depth < 2 or features < 1:
-            raise ValueError(f"VDSR needs depth ≥ 2 and features ≥ 1, not {depth} and {features}")
+        if not (2 <= depth <= limits.LAYERS and 1 <= features <= limits.CHANNELS):
+            raise ValueError(
+                f"VDSR needs depth ≥ 2 and features ≥ 1, at most {limits.LAYERS} and "
+                f"{limits.CHANNELS}, not {depth} and {features}"
+            )
         super().__init__(depth=depth, features=features, residual=residual)
         self.depth = depth
         self.residual = residual

@@ -53,7 +53,8 @@ def _weights_file(model: str) -> Path | None:
 
 
 def _open_method(path: Path) -> PatchMethod:
+    learned = file.read_learned(path)
     try:
-        return classic.build(file.read_learned(path))
+        return classic.build(learned)
     except BigsharpError as error:
         raise BigsharpError(f"{path}: {error}") from None

@@ -19,8 +19,9 @@ from bigsharp import networks, weights
 from bigsharp.errors import BigsharpError
 from bigsharp.io.files import write_bytes
 from bigsharp.networks.network import Network
+from bigsharp.training.log import Validation
 from bigsharp.training.recipe import Recipe, from_dict
-from bigsharp.weights.file import SUFFIX, Packed
+from bigsharp.weights.file import MALFORMED, SUFFIX, Packed
 
 #: The checkpoints of a run: everything needed to go on, and the highest validation PSNR.
 LAST, BEST = "last.pt", "best.pt"
@@ -93,6 +94,28 @@ def write_last(
             path.unlink()
 
 
+def read_run(path: Path) -> dict[str, Any]:
+    """Read a checkpoint, and see that it says how far its run has come.
+
+    Raises
+    ------
+    BigsharpError
+        It is missing, or is no checkpoint of a run.
+    """
+    content = networks.read_checkpoint(path)
+    try:
+        rows = [Validation.from_row(row).as_row() for row in content["log"]]
+        numbers = [content["step"], content["seconds"], *(v for row in rows for v in row.values())]
+        names = {part: f"last-{part}-{content['step']}.pt" for part in PARTS}
+        if content.get("parts", names) != names:
+            raise ValueError("its parts lie elsewhere")
+    except MALFORMED:
+        numbers = [""]
+    if not all(isinstance(number, int | float | None) for number in numbers):
+        raise BigsharpError(f"{path}: not a checkpoint of a run of bigsharp")
+    return content
+
+
 def read_last(folder: Path, recipe: Recipe, **same: str) -> dict[str, Any]:
     """Read the checkpoint that a run goes on from, its parts included.
 
@@ -102,7 +125,7 @@ def read_last(folder: Path, recipe: Recipe, **same: str) -> dict[str, Any]:
         It is missing, or was written under another recipe, or one of `same` was another then.
     """
     path = folder / LAST
-    content = networks.read_checkpoint(path)
+    content = read_run(path)
     if different := _difference(content.get("recipe"), recipe):
         raise BigsharpError(
             f"{path}: written under other settings than recipe {recipe.name} ({different}); "
@@ -119,7 +142,7 @@ def read_last(folder: Path, recipe: Recipe, **same: str) -> dict[str, Any]:
 
 def _read_part(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return networks.load_tensors(path)
     except Exception as error:
         raise BigsharpError(
             f"{path}: missing or damaged, and the run cannot go on without it ({error}); "
@@ -127,9 +150,9 @@ def _read_part(path: Path) -> Any:
         ) from None
 
 
-def _difference(then: dict[str, Any] | None, recipe: Recipe) -> str:
+def _difference(then: Any, recipe: Recipe) -> str:
     """The keys that differ; one that the older recipe did not know yet had its default."""
-    if then is None:
+    if not isinstance(then, dict):
         return "it names no recipe"
     before, now = from_dict(then, recipe.name).as_dict(), recipe.as_dict()
     return ", ".join(key for key in now if before[key] != now[key])
@@ -141,7 +164,9 @@ def initial_weights(name: str) -> Packed:
     Raises
     ------
     BigsharpError
-        There is no such model or file.
+        There is no such model or file, or it is damaged.
     """
     is_file = name.endswith((".pt", SUFFIX))
-    return networks.read(name if is_file else weights.path(name, SUFFIX))
+    packed = networks.read(name if is_file else weights.path(name, SUFFIX))
+    networks.unpack(packed, name)  # sees that its options, layers and weights agree
+    return packed

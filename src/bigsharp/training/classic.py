@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bigsharp import limits
 from bigsharp.classic.train import Settings, smallest_side, train
 from bigsharp.errors import BigsharpError
 from bigsharp.io.files import write_bytes
@@ -56,9 +57,11 @@ def train_method(
         A scale is no whole number; a set is missing, a test set, or too small.
     """
     refuse_test_sets(data)
-    if not all(scale >= 2 and scale == int(scale) for scale in scales):
+    if not all(2 <= scale <= limits.SCALE and scale == int(scale) for scale in scales):
         given = ", ".join(f"{scale:g}" for scale in scales)
-        raise BigsharpError(f"{name} learns whole scales of at least 2, not {given}")
+        raise BigsharpError(
+            f"{name} learns whole scales of at least 2, not {given}; at most {limits.SCALE}"
+        )
     written = []
     for scale in map(int, scales):
         images, skipped = load_images(data, smallest_side(scale), root)

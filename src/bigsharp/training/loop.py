@@ -32,6 +32,7 @@ from bigsharp.training.recycling import recycle
 from bigsharp.training.schedules import alpha, loss_name, rate_factor, recursions, supervised
 from bigsharp.training.validation import ValidationSet
 from bigsharp.training.widening import widened
+from bigsharp.weights.file import MALFORMED
 
 #: Steps between two looks at the loss; each look makes the device wait for the host.
 REPORT_EVERY = 10
@@ -371,6 +372,14 @@ class Trainer:
         """Go on from the last checkpoint."""
         same = {"device": self.device.type, "images": self.sampler.digest}
         run = checkpoint.read_last(self.folder, self.recipe, **same)
+        try:
+            self._take(run)
+        except (RuntimeError, *MALFORMED) as error:
+            path = self.folder / checkpoint.LAST
+            raise BigsharpError(f"{path}: damaged; no run can go on from it ({error})") from None
+
+    def _take(self, run: dict[str, Any]) -> None:
+        """Become what a checkpoint says."""
         self.network.load_state_dict(run["network"])
         if self.average is not None:
             self.average.module.load_state_dict(run["state"])

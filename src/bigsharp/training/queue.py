@@ -23,7 +23,6 @@ import re
 import signal
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,13 +31,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bigsharp import errors, networks
+from bigsharp import errors
 from bigsharp.errors import BigsharpError
 from bigsharp.io.files import write_bytes
-from bigsharp.training.checkpoint import LAST
+from bigsharp.limits import shown
+from bigsharp.training.checkpoint import LAST, read_run
 from bigsharp.training.log import Validation
 from bigsharp.training.loop import Status, Trainer
-from bigsharp.training.recipe import Recipe, load_recipe
+from bigsharp.training.recipe import Recipe, load_recipe, read_toml
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _LISTS = ("data", "scale")
@@ -59,7 +59,7 @@ def parse_duration(text: str) -> float:
     parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", text)
     seconds = sum(float(count) * _UNITS[unit] for count, unit in parts)
     if not parts or "".join(map("".join, parts)) != text or seconds == 0:
-        raise BigsharpError(f"{text!r} is no duration such as 90s, 45m, 2h, 1h30m or 3d")
+        raise BigsharpError(f"{shown(text)} is no duration such as 90s, 45m, 2h, 1h30m or 3d")
     return seconds
 
 
@@ -98,20 +98,24 @@ class Entry:
             raise BigsharpError("it names no recipe")
         for key in ("recipe", "folder", "from", "for"):
             if not isinstance(values.get(key, ""), str):
-                raise BigsharpError(f"{key} cannot be {values[key]!r}; it is a text")
+                raise BigsharpError(f"{key} cannot be {shown(values[key])}; it is a text")
+            if "\0" in values.get(key, ""):
+                raise BigsharpError(f"{key} cannot be {shown(values[key])}; no file is called so")
         for key in _LISTS:
             if not isinstance(values.get(key, []), list):
-                raise BigsharpError(f"{key} cannot be {values[key]!r}; it is a list")
+                raise BigsharpError(f"{key} cannot be {shown(values[key])}; it is a list")
         name = values["recipe"]
         recipe = load_recipe(str(base / name) if name.endswith(".toml") else name).changed(
             data=values.get("data"),
             scales=values.get("scale"),
             **{key: values.get(key) for key in ("steps", "lr", "seed")},
         )
-        start = values.get("from")
+        start, folder = values.get("from"), base / values.get("folder", recipe.name)
+        if not folder.resolve().is_relative_to(base.resolve()):
+            raise BigsharpError(f"folder {folder} lies outside the folder of the queue")
         return cls(
             recipe,
-            base / values.get("folder", recipe.name),
+            folder,
             str(base / start) if start and start.endswith((".pt", ".safetensors")) else start,
             parse_duration(values["for"]) if "for" in values else math.inf,
         )
@@ -124,7 +128,7 @@ class Entry:
     def reached(self) -> dict[str, Any] | None:
         """The run's last checkpoint; None before the first."""
         path = self.folder / LAST
-        return networks.read_checkpoint(path) if path.exists() else None
+        return read_run(path) if path.exists() else None
 
     def is_done(self, reached: dict[str, Any]) -> bool:
         """Whether all its steps, or all its time, are behind it."""
@@ -157,12 +161,7 @@ def read_queue(path: Path) -> tuple[list[Entry], list[str]]:
     BigsharpError
         The file is missing, is no TOML, or holds no list of runs.
     """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8")).get("run")
-    except FileNotFoundError:
-        raise BigsharpError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BigsharpError(f"{path}: not a readable TOML file ({error})") from None
+    tables = read_toml(path).get("run")
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise BigsharpError(f"{path}: holds no runs; each is a table that begins with [[run]]")
     entries: dict[Path, Entry] = {}

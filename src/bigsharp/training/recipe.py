@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bigsharp import errors
+from bigsharp import errors, limits
 from bigsharp.errors import BigsharpError
+from bigsharp.limits import shown
+from bigsharp.networks import ARCHITECTURES
 from bigsharp.training.images import refuse_test_sets
+from bigsharp.weights.file import check_options
 
 _LOSSES = ("l1", "mse", "charbonnier")
 _CHOICES = {
@@ -27,9 +30,15 @@ _AT_LEAST_1 = (
 )  # fmt: skip
 _AT_LEAST_0 = (
     "lr_adam", "lr_end", "momentum", "weight_decay", "clip", "warmup", "alpha_steps", "ema",
-    "exact", "recycle_every", "final_share", "rim",
+    "exact", "recycle_every", "final_share", "rim", "seed", "step_every",
     "supervised",
 )  # fmt: skip
+_AT_MOST = {
+    "patch": limits.SIDE, "batch": limits.BATCH, "validation_crop": limits.SIDE, "exact": 0.9,
+}  # fmt: skip
+
+#: What values are like whose keys have no default.
+_LIKE = {"name": "mine", "architecture": "vdsr", "options": {}}
 
 #: Between two scales of a range. A finer one would only hold more matrices.
 _SCALE_STEP = 0.05
@@ -147,9 +156,27 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not _is_name(self.name):
+            raise BigsharpError(f"a recipe cannot be called {shown(self.name)}")
+        if self.architecture not in ARCHITECTURES:
+            raise errors.unknown("architecture", self.architecture[: limits.SAID], ARCHITECTURES)
+        try:
+            check_options(self.options)
+        except ValueError as error:
+            self._refuse(str(error))
         for key, known in _CHOICES.items():
             if getattr(self, key) not in known:
-                self._refuse(f"{key} is {getattr(self, key)!r}, not one of {', '.join(known)}")
+                self._refuse(f"{key} is {shown(getattr(self, key))}, not one of {', '.join(known)}")
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, tuple) and len(value) > limits.LENGTH:
+                self._refuse(f"{entry.name} must have {limits.LENGTH} entries at most")
+        self._check_numbers()
+        self._check_scales()
+        self._check_steps()
+        self._check_data()
+
+    def _check_numbers(self) -> None:
         for key in _AT_LEAST_1:
             if getattr(self, key) < 1:
                 self._refuse(f"{key} must be at least 1")
@@ -161,6 +188,12 @@ class Recipe:
         for key in ("ema", "exact"):
             if not getattr(self, key) < 1:
                 self._refuse(f"{key} must be below 1")
+        for key in (*_AT_LEAST_1, *_AT_LEAST_0, "lr"):
+            most = _AT_MOST.get(key, limits.NUMBER)
+            if not getattr(self, key) <= most:
+                self._refuse(f"{key} must be at most {most:,}")
+
+    def _check_scales(self) -> None:
         if not self.scales or not all(_is_number(s) and 1 < s < math.inf for s in self.scales):
             self._refuse("scales must be numbers above 1")
         if self.scale_range:
@@ -169,27 +202,42 @@ class Recipe:
                 self._refuse("scale_range must be two numbers above 1, the lower first")
         if not self.zooms or not all(_is_number(z) and 0 < z <= 1 for z in self.zooms):
             self._refuse("zooms must be numbers above 0 and at most 1")
+        if min(self.zooms) < 1 / limits.LENGTH:
+            self._refuse(f"zooms must be at least {1 / limits.LENGTH}")
+        largest = max((*self.scales, *self.scale_range))
+        if largest > limits.SCALE:
+            self._refuse(f"scales must be at most {limits.SCALE}")
         smallest = math.ceil(4 * max(self.scales))
         if self.validation_crop < smallest:
             self._refuse(f"validation_crop must be at least {smallest}")
+        # What a patch is cut from has a margin of two bicubic kernels, and a phase of the LR grid.
+        region = (self.patch + 9 * largest + 2) ** 2
+        if max(self.batch, len(self.drawn_scales)) * region > limits.VALUES:
+            self._refuse("patch, batch and scales would take gigabytes; one must be smaller")
+
+    def _check_steps(self) -> None:
         if bool(self.final_loss) != bool(self.final_share) or self.final_share > 1:
             self._refuse("final_loss needs a final_share of the steps, above 0 and at most 1")
         if 2 * self.rim >= self.patch:
             self._refuse(f"a rim of {self.rim} leaves nothing of a patch of {self.patch}")
         rising = [0, *self.grow]
-        if not all(isinstance(step, int) for step in rising) or rising != sorted(set(rising)):
+        whole = all(_is_number(step) and isinstance(step, int) for step in rising)
+        if not whole or rising != sorted(set(rising)):
             self._refuse("grow must be rising steps, whole numbers above 0")
         if self.schedule == "step" and self.step_every < 1:
             self._refuse("schedule 'step' needs step_every ≥ 1")
-        self._check_data()
 
     def _check_data(self) -> None:
         if not self.data or not all(isinstance(name, str) for name in self.data):
             self._refuse("data must name image sets or folders")
         try:
+            for name in self.data:
+                Path(name).is_dir()
             refuse_test_sets(self.data)
         except BigsharpError as error:
             self._refuse(str(error))
+        except (OSError, ValueError):
+            self._refuse(f"no image set or folder can be called {shown(name)}")
 
     def _pair(self, key: str) -> tuple[float, float]:
         values = getattr(self, key)
@@ -253,7 +301,18 @@ class Recipe:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it is one that PyTorch takes; an integer can have any number of digits."""
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and (isinstance(value, float) or abs(value) <= limits.NUMBER)
+    )
+
+
+def _is_name(text: str) -> bool:
+    """Whether a folder can be called so, in whatever folder it lies."""
+    separated = Path(text).name != text or "\\" in text or ":" in text
+    return 0 < len(text) <= limits.LENGTH and text.isprintable() and not separated and text != ".."
 
 
 def from_dict(values: dict[str, Any], name: str) -> Recipe:
@@ -267,17 +326,17 @@ def from_dict(values: dict[str, Any], name: str) -> Recipe:
     known = {entry.name: entry for entry in fields(Recipe)}
     for key in values:
         if key not in known:
-            raise errors.unknown(f"key of recipe {name}", key, known)
+            raise errors.unknown(f"key of recipe {name}", key[: limits.SAID], known)
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
     for key, value in values.items():
-        default = known[key].default
-        wanted = (int, float) if isinstance(default, float) else type(default)
-        if default is not MISSING and not isinstance(value, wanted):
-            raise BigsharpError(f"recipe {name}: {key} cannot be {value!r}; it is like {default!r}")
-    try:
-        return Recipe(**({"name": name} | values))
-    except TypeError as error:
-        raise BigsharpError(f"recipe {name}: {error}") from None
+        like = _LIKE.get(key, known[key].default)
+        wanted = (int, float) if isinstance(like, float) else type(like)
+        if not isinstance(value, wanted) or isinstance(value, bool) != isinstance(like, bool):
+            why = f"{key} cannot be {shown(value)}; it is like {like!r}"
+            raise BigsharpError(f"recipe {name}: {why}")
+    if "architecture" not in values:
+        raise BigsharpError(f"recipe {name}: names no architecture")
+    return Recipe(**({"name": name} | values))
 
 
 def shipped() -> list[str]:
@@ -300,10 +359,27 @@ def load_recipe(name: str) -> Recipe:
         path = resources.files("bigsharp.training") / "recipes" / f"{name}.toml"
     else:
         raise errors.unknown("recipe", name, shipped(), ", or give a .toml file")
+    return from_dict(read_toml(path), Path(name).stem)
+
+
+def read_toml(path: Any) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    BigsharpError
+        It is missing, or not TOML, or too large or too deep to be a recipe.
+    """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(limits.TEXT + 1)
+        if len(content) > limits.TEXT:
+            raise ValueError(f"it has more than {limits.TEXT:,} bytes")
+        return tomllib.loads(content.decode())
     except FileNotFoundError:
-        raise BigsharpError(f"{name}: no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BigsharpError(f"{name}: not a readable TOML file ({error})") from None
-    return from_dict(values, Path(name).stem)
+        raise BigsharpError(f"{path}: no such file") from None
+    except RecursionError:
+        raise BigsharpError(f"{path}: not a readable TOML file (nested too deep)") from None
+    except (OSError, ValueError) as error:
+        why = str(error)[: limits.SAID]
+        raise BigsharpError(f"{path}: not a readable TOML file ({why})") from None

@@ -1,9 +1,12 @@
-"""Weights in a safetensors file, which is read without PyTorch."""
+"""Weights in a safetensors file, which is read without PyTorch, and what any weights must be.
+
+A weights file may come from a stranger, who gains nothing by it: what it says is checked here once,
+whatever kind of file it came in, before anything is allocated or run by it.
+"""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -12,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from bigsharp import limits
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
+from bigsharp.limits import shown
 
 SUFFIX = ".safetensors"
 
@@ -21,6 +26,16 @@ SUFFIX = ".safetensors"
 _ABOUT = "bigsharp"
 
 PADDINGS = ("zeros", "edge")
+
+# A DRCN's recursions are read twice each, and two layers come before.
+_MOST_STEPS = 2 * limits.LAYERS + 2
+
+_LARGEST_FLOAT = float(np.finfo(np.float32).max)
+
+#: What reading and checking such data raises where it is something else.
+MALFORMED = (
+    AttributeError, KeyError, IndexError, OverflowError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,18 +69,24 @@ class Graph:
         KeyError, TypeError, ValueError
             It is no such thing.
         """
-        layers = tuple((str(name), int(read)) for name, read in values["layers"])
-        outputs = tuple((str(name), int(of), float(s)) for name, of, s in values["outputs"])
+        layers = tuple((_text(name), _whole(read)) for name, read in values["layers"])
+        outputs = tuple(
+            (_text(name), _whole(of), _number(share)) for name, of, share in values["outputs"]
+        )
+        if max(len(layers), len(outputs)) > _MOST_STEPS:
+            raise ValueError(f"it has more than {_MOST_STEPS} layers")
         reads = [read for _, read in layers]
         if not all(0 <= read <= number for number, read in enumerate(reads)):
             raise ValueError("a layer reads none that comes before it")
         if not all(0 <= read <= len(layers) for _, read, _ in outputs):
             raise ValueError("an output reads no layer")
-        if not outputs or not all(math.isfinite(share) for *_, share in outputs):
-            raise ValueError("the outputs have no shares")
+        if not outputs:
+            raise ValueError("it has no outputs")
         if values["padding"] not in PADDINGS:
-            raise ValueError(f"no padding is called {values['padding']!r}")
-        return cls(layers, outputs, bool(values["skip"]), values["padding"])
+            raise ValueError("its padding is unknown")
+        if not isinstance(values["skip"], bool):
+            raise ValueError("its skip is neither true nor false")
+        return cls(layers, outputs, values["skip"], values["padding"])
 
 
 @dataclass(frozen=True)
@@ -100,11 +121,38 @@ class Packed:
 
         Raises
         ------
+        BigsharpError
+            The weights are damaged, or are not those of its layers.
         KeyError, TypeError, ValueError
             It is no such thing.
         """
-        graph, scales = Graph.from_dict(about["graph"]), tuple(map(float, about["scales"]))
-        return cls(about["architecture"], about["options"], scales, graph, state)
+        graph = Graph.from_dict(about["graph"])
+        packed = cls(*_described(about), graph, _checked(state, "float32"))
+        try:
+            packed._check()
+        except (KeyError, ValueError) as error:
+            raise BigsharpError(f"the weights are no {packed.architecture}'s ({error})") from None
+        return packed
+
+    def _check(self) -> None:
+        """See that every layer of the graph has weights, and reads the channels that it takes."""
+        channels = [1]
+        for name, read in self.graph.layers:
+            channels.append(self._channels(name, channels[read]))
+        for name, read, _ in self.graph.outputs:
+            if self._channels(name, channels[read]) != 1:
+                raise ValueError(f"{name} gives more than luma")
+
+    def _channels(self, name: str, inputs: int) -> int:
+        """What a convolution gives of so many channels."""
+        weight, bias = self.layer(name)
+        outputs, *rest = weight.shape or (0,)
+        side = weight.shape[-1] if weight.ndim else 0
+        if rest != [inputs, side, side] or bias.shape != (outputs,):
+            raise ValueError(f"{name} is no convolution of {inputs} channels")
+        if not (side % 2 == 1 and side <= limits.KERNEL and 1 <= outputs <= limits.CHANNELS):
+            raise ValueError(f"{name} has {outputs} kernels of {side} × {side}")
+        return outputs
 
     @property
     def halo(self) -> int:
@@ -143,6 +191,69 @@ class Learned:
     scales: tuple[float, ...]
     state: Mapping[str, Array]
 
+    @classmethod
+    def from_about(cls, about: Mapping[str, Any], state: Mapping[str, Array]) -> Learned:
+        """A method from what `about` says of it, and its arrays; as `Packed.from_about`."""
+        return cls(*_described(about), _checked(state, "float16", "float32"))
+
+
+def check_options(options: object) -> None:
+    """See that a network's options are plain values: numbers, texts, or short lists of numbers.
+
+    Raises
+    ------
+    ValueError
+        They are not, and should not even be printed.
+    """
+    if not isinstance(options, dict) or len(options) > limits.LENGTH:
+        raise ValueError("the options are no table of values by name")
+    for name, value in options.items():
+        values = value if isinstance(value, list | tuple) else [value]
+        plain = all(isinstance(entry, bool | int | float) for entry in values)
+        if len(values) > limits.LENGTH or not (plain or isinstance(value, str)):
+            raise ValueError(f"option {shown(name)} is no number, text or list of numbers")
+        _text(name)
+        _text(value if isinstance(value, str) else "")
+
+
+def _described(about: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], tuple[float, ...]]:
+    """What both kinds of weights say: architecture, options and scales."""
+    check_options(about["options"])
+    scales = tuple(map(_number, about["scales"]))
+    if len(scales) > limits.LENGTH or not all(1 <= scale <= limits.SCALE for scale in scales):
+        raise ValueError(f"scales are numbers from 1 to {limits.SCALE}")
+    return _text(about["architecture"]), about["options"], scales
+
+
+def _checked(state: Mapping[str, Array], *kinds: str) -> Mapping[str, Array]:
+    """The same arrays, where they are of these types and hold numbers."""
+    for name, values in state.items():
+        if values.dtype.name not in kinds:
+            raise BigsharpError(
+                f"its weights {shown(name)} are {values.dtype}, not {' or '.join(kinds)}"
+            )
+        if not np.isfinite(values).all():
+            raise BigsharpError("its weights are damaged: some are NaN or infinite")
+    return state
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not len(value) <= limits.LENGTH:
+        raise ValueError("a name is no short text")
+    return value
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("the number of a layer is no whole number")
+    return value
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float) or not abs(value) <= _LARGEST_FLOAT:
+        raise ValueError("a scale or a share is no number")
+    return float(value)
+
 
 def about(packed: Packed | Learned) -> dict[str, Any]:
     """Everything but the arrays, in plain values."""
@@ -178,14 +289,13 @@ def read(path: str | Path) -> Packed:
 def read_learned(path: str | Path) -> Learned:
     """Read the weights file of a method that is no network; as `read`."""
     with _reading(path) as (said, state):
-        scales = tuple(map(float, said["scales"]))
-        return Learned(said["architecture"], said["options"], scales, state())
+        return Learned.from_about(said, state())
 
 
 def architecture(path: str | Path) -> str:
     """What a weights file is of; as `read`, but of the arrays nothing is read."""
     with _reading(path) as (said, _):
-        return str(said["architecture"])
+        return _text(said["architecture"])
 
 
 @contextmanager
@@ -199,5 +309,7 @@ def _reading(path: str | Path) -> Iterator[tuple[dict[str, Any], Callable[[], di
             yield said, lambda: {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise BigsharpError(f"{path}: no such file") from None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError):
+    except BigsharpError as error:
+        raise BigsharpError(f"{path}: {error}") from None
+    except (SafetensorError, OSError, *MALFORMED):
         raise BigsharpError(f"{path}: not a weights file written by bigsharp") from None
