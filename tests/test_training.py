@@ -11,7 +11,7 @@ from PIL import Image
 
 from bigsharp import networks
 from bigsharp.errors import BigsharpError
-from bigsharp.training import checkpoint, log
+from bigsharp.training import checkpoint, log, loop
 from bigsharp.training.loop import Status, Trainer, moving_average
 from bigsharp.training.recipe import Recipe, load_recipe, shipped
 from bigsharp.training.schedules import loss_name, recursions, supervised
@@ -257,6 +257,19 @@ def test_without_tensorboard_the_csv_is_there(
     assert {path.name for path in tmp_path.iterdir()} - {"lock"} == {
         "best.pt", "last.pt", "last-network-30.pt", "last-optimizers-30.pt", "log.csv",
     }  # fmt: skip
+
+
+def test_a_batch_that_memory_cannot_hold(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = networks.build(recipe.architecture, **recipe.options)
+    channels = sum(layer.out_channels for layer in network.layers[:-1])
+    needed = recipe.batch * recipe.patch**2 * channels * 4
+    monkeypatch.setattr(loop, "memory_of", lambda device: needed - 1)
+    with pytest.raises(BigsharpError, match=rf"batches of {recipe.batch} patches .* GB and more"):
+        Trainer(recipe, tmp_path)
+    monkeypatch.setattr(loop, "memory_of", lambda device: needed)
+    Trainer(recipe, tmp_path)
 
 
 def test_a_full_disk_loses_nothing(

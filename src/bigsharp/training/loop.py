@@ -9,6 +9,7 @@ uninterrupted one would have given.
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -168,6 +169,7 @@ class Trainer:
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
         self.network: Network = networks.build(recipe.architecture, **recipe.options)
+        check_memory(recipe, self.network, self.device, self.peers.world)
         if self.start:
             given = widened(checkpoint.initial_weights(self.start), self.network, recipe.seed)
             networks.copy_weights(given, self.network, self.start)
@@ -390,6 +392,37 @@ class Trainer:
         self.sampler.generator.set_state(run["sampler"])
         self.step, self.seconds, self.start = run["step"], run["seconds"], run["start"]
         self.log = RunLog(self.log.folder, map(Validation.from_row, run["log"]))
+
+
+def check_memory(recipe: Recipe, network: Network, device: torch.device, world: int = 1) -> None:
+    """See that a device can hold what the layers give of a batch, which the gradients need.
+
+    Raises
+    ------
+    BigsharpError
+        It has less memory; a system that is asked for it all the same may end any process.
+    """
+    # Along the longest path: of a DRCN's reconstructions a step may supervise few.
+    channels = [0]
+    for name, read in network.graph.layers:
+        channels.append(channels[read] + network.get_parameter(f"{name}.bias").numel())
+    cuda = device.type == "cuda"
+    size = _AUTOCAST[recipe.autocast if cuda else "none"].itemsize
+    needed = recipe.batch // world * recipe.patch**2 * max(channels) * size
+    if needed > (found := memory_of(device)):
+        raise BigsharpError(
+            f"recipe {recipe.name}: batches of {recipe.batch} patches of {recipe.patch} need "
+            f"{needed / 1e9:.1f} GB and more, and there are {found / 1e9:.1f}; use smaller ones"
+        )
+
+
+def memory_of(device: torch.device) -> float:
+    """Bytes that a device has; infinite where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+        return math.inf
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def moving_average(network: Network, decay: float) -> AveragedModel:

@@ -238,7 +238,7 @@ def _checked(state: Mapping[str, Array], *kinds: str) -> Mapping[str, Array]:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or not len(value) <= limits.LENGTH:
+    if not isinstance(value, str) or len(value) > limits.LENGTH or not value.isprintable():
         raise ValueError("a name is no short text")
     return value
 
