@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 demo: .venv/base
 	@mkdir -p demo
 	@echo "upscaling examples/astronaut.png by 3:"
-	@$(BIN)/bigsharp upscale examples/astronaut.png -o demo/astronaut-x3.png --scale 3
+	@$(BIN)/bigsharp upscale examples/astronaut.png -o demo/astronaut-x3.png --scale 3 --overwrite
 
 test: .venv/dev
 	$(BIN)/python -m pytest

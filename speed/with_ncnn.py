@@ -17,7 +17,9 @@ import numpy as np
 
 from bigsharp import weights
 from bigsharp.image.arrays import Array
-from bigsharp.io import picture
+from bigsharp.io import write as pictures
+from bigsharp.io.formats import format_of
+from bigsharp.io.read import read
 from bigsharp.restore.pipeline import upscale_picture
 from bigsharp.restore.restorer import ByNetwork
 from bigsharp.restore.target import choose_target
@@ -121,8 +123,9 @@ def write(net: Net, packed: Packed) -> None:
 def main(source: str, target: str) -> None:
     """Enlarge a picture by 2."""
     engine = NcnnEngine(file.read(weights.path("vdsr", file.SUFFIX)))
-    image = picture.read(source)
-    picture.write(upscale_picture(image, choose_target(image.size, 2), ByNetwork(engine)), target)
+    image = read(source)
+    result = upscale_picture(image, choose_target(image.size, 2), ByNetwork(engine))
+    pictures.write(target, format_of(target), [result], pictures.Saving())
 
 
 if __name__ == "__main__":

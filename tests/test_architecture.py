@@ -40,6 +40,8 @@ def test_the_rules_of_the_house(path: Path) -> None:
         if place.startswith(("restore/", "engines/", "weights/", "io/", "scoring/")):
             forbidden = ("bigsharp.training", "bigsharp.benchmark", "bigsharp.cli", "bigsharp.api")
             assert not within(name, *forbidden), name
+        if not place.startswith("cli/") and place != "__main__.py":
+            assert not within(name, "typer", "bigsharp.cli"), name
         if name == "bigsharp._native" or name.startswith("bigsharp._native."):
             assert place == "kernels.py"
     if not place.startswith(("networks/", "training/")) and place != "engines/torch.py":
@@ -49,7 +51,7 @@ def test_the_rules_of_the_house(path: Path) -> None:
 
 def test_the_exported_names() -> None:
     assert bigsharp.__all__ == [
-        "BigsharpError", "Upscaler", "available_models", "load", "upscale",
+        "BigsharpError", "Saving", "Size", "Upscaler", "available_models", "load", "upscale",
     ]  # fmt: skip
     assert all(hasattr(bigsharp, name) for name in bigsharp.__all__)
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import bigsharp
 from bigsharp.benchmark import published, table
 from bigsharp.benchmark.records import Record, RecordFile
 from bigsharp.benchmark.run import benchmark, check_bicubic
 from bigsharp.errors import BigsharpError
+from bigsharp.io.read import read
 from bigsharp.scoring import metrics, protocol
 
 
@@ -126,7 +126,7 @@ def restored_elsewhere(photos: Path, folder: Path, suffix: str = "") -> Path:
     folder.mkdir(parents=True)
     rules = protocol.PROTOCOLS["published"]
     for path in sorted(photos.iterdir()):
-        hr = protocol.crop(protocol.reference(bigsharp.io.picture.read(path)), 2)
+        hr = protocol.crop(protocol.reference(read(path)), 2)
         ilr = protocol.interpolate(protocol.degrade(hr, 2, rules), hr.shape)
         image = Image.fromarray(protocol.round_to_8bit(ilr).astype(np.uint8))
         image.save(folder / f"{path.stem}{suffix}.png")

@@ -56,7 +56,7 @@ def test_version_and_help(command) -> None:
     assert (version.returncode, version.stdout) == (0, f"bigsharp {bigsharp.__version__}\n")
     text = command("--help").stdout
     assert command().stdout == text
-    for verb in ("upscale", "models", "evaluate", "train", "export", "data"):
+    for verb in ("upscale", "models", "benchmark", "train", "export", "data"):
         assert verb in text
         assert command(verb, "--help").returncode == 0
 
@@ -74,6 +74,8 @@ def test_upscale_defaults(call, photo: Path, tmp_path: Path) -> None:
     assert call("upscale", photo, "-q").out == ""
     assert Image.open(tmp_path / "photo-x2.png").size == (140, 120)
     call("upscale", photo, "--width", 100, "--height", 90, "-q")
+    assert Image.open(tmp_path / "photo-100x90.png").size == (100, 86)
+    call("upscale", photo, "--width", 100, "--height", 90, "--stretch", "-q", "-y")
     assert Image.open(tmp_path / "photo-100x90.png").size == (100, 90)
 
 
@@ -113,8 +115,8 @@ def bad_inputs(tmp_path: Path, photo: Path) -> dict[str, Path]:
         ("empty", "not a picture"),
         ("text", "not a picture"),
         ("truncated", "damaged or truncated"),
-        ("folder", "is a folder"),
-        ("animated", "2 frames"),
+        ("folder", "holds no picture"),
+        ("animated", "out.jpg: JPEG cannot hold frames; use .png .webp .avif .gif"),
         ("float", "32-bit"),
     ],
 )
@@ -122,8 +124,9 @@ def test_a_bad_picture_is_one_line(
     call, bad_inputs: dict[str, Path], tmp_path: Path, name: str, words: str
 ) -> None:
     before = sorted(tmp_path.iterdir())
-    outcome = call("upscale", bad_inputs[name], "-o", tmp_path / "out.png", "-m", "bicubic")
-    assert_one_line(outcome, str(bad_inputs[name]), words)
+    out = "out.jpg" if name == "animated" else "out.png"
+    outcome = call("upscale", bad_inputs[name], "-o", tmp_path / out, "-m", "bicubic")
+    assert_one_line(outcome, str(tmp_path), words)
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -135,9 +138,9 @@ def test_a_bad_picture_is_one_line(
         (["--scale", "two"], ["--scale"]),
         (["--scale", "1e308"], ["scale", "at least 1"]),
         (["--width", "9" * 400], ["side"]),
-        (["--quality", "50"], ["JPEG and WebP alone"]),
+        (["--quality", "50"], ["JPEG, WebP and AVIF alone"]),
         (["--scale", "-3"], ["scale", "at least 1"]),
-        (["--scale", "2", "--width", "300"], ["either"]),
+        (["--scale", "2", "--width", "300"], ["one of"]),
         (["--width", "10"], ["70 × 60 already"]),
         (["--model", "vdsrr"], ["vdsrr", "did you mean 'vdsr'"]),
         (["--model", "bicubik"], ["did you mean 'bicubic'"]),
@@ -195,19 +198,26 @@ def test_other_mistakes_are_one_line(call, tmp_path: Path) -> None:
 def test_an_existing_result_survives_a_failure(call, bad_inputs, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     out.write_bytes(b"precious")
-    assert_one_line(call("upscale", bad_inputs["truncated"], "-o", out))
+    assert_one_line(call("upscale", bad_inputs["truncated"], "-o", out, "-y"))
+    assert out.read_bytes() == b"precious"
+    again = call("upscale", bad_inputs["clear"], "-o", out)
+    assert_one_line(again, "out.png: exists", "--overwrite")
     assert out.read_bytes() == b"precious"
 
 
-def test_a_full_disk_leaves_nothing(call, photo: Path, tmp_path: Path, monkeypatch) -> None:
-    def full(self: object, _: object) -> None:
-        raise OSError(28, "No space left on device")
+def test_a_full_disk_leaves_nothing(command, photo: Path, tmp_path: Path) -> None:
+    import resource
 
-    monkeypatch.setattr("tempfile._TemporaryFileWrapper.write", full, raising=False)
     before = sorted(tmp_path.iterdir())
-    outcome = call("upscale", photo, "-m", "bicubic", "-o", tmp_path / "a.png")
-    assert_one_line(outcome, "a.png", "No space left")
-    assert sorted(tmp_path.iterdir()) == before
+    for name in ("a.png", "a.tif", "a.jpg"):
+        outcome = command(
+            *("upscale", photo, "-m", "bicubic", "-o", tmp_path / name),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
+        )
+        assert outcome.returncode == 2
+        assert outcome.stderr.count("\n") == 1
+        assert f"{name}: cannot be written (File too large)" in outcome.stderr
+        assert sorted(tmp_path.iterdir()) == before
 
 
 @pytest.fixture
@@ -219,8 +229,9 @@ def gallery(tmp_path: Path, texture: np.ndarray) -> Path:
     return folder
 
 
-def test_evaluate(call, gallery: Path, model: Path) -> None:
-    line = ["evaluate", "--data", gallery, "--scale", "2,2.5", "--model", f"bicubic,{model}"]
+def test_scores_without_files(call, gallery: Path, model: Path) -> None:
+    line = ["benchmark", "--no-files", "--data", gallery, "--scale", "2,2.5"]
+    line += ["--methods", f"bicubic,{model}"]
     results = json.loads(call(*line, "--json").out)
     assert [(r["scale"], r["model"]) for r in results] == [
         (scale, name) for scale in (2, 2.5) for name in ("bicubic", str(model))
@@ -248,7 +259,7 @@ def test_evaluate(call, gallery: Path, model: Path) -> None:
         (["--data", "gallery", "--scale", "1"], ["above 1"]),
         (["--data", "gallery", "--scale", "2,x"], ["--scale", "2,x"]),
         (["--data", "gallery", "--scale", "30"], ["0.png", "too small"]),
-        (["--data", "gallery", "--model", "vdsrr"], ["vdsrr"]),
+        (["--data", "gallery", "--methods", "vdsrr"], ["vdsrr"]),
         (["--data", "gallery", "--protocol", "mine"], ["mine", "published, 8bit-lr"]),
         (["--data", "gallery", "--root", "nowhere"], ["nowhere"]),
         (["--data", "empty"], ["no picture in this folder"]),
@@ -266,14 +277,14 @@ def test_what_cannot_be_evaluated(
     (root / "broken" / "bad.png").write_text("no picture")
     if "--root" in options:
         options = ["--data", "Set5", *options[2:]]
-    assert_one_line(call("evaluate", "--model", "bicubic", *options), *words)
+    assert_one_line(call("benchmark", "--no-files", "--methods", "bicubic", *options), *words)
 
 
 def test_a_perfect_score_and_an_odd_name_can_be_shown(call, tmp_path: Path) -> None:
     folder = tmp_path / "flat[" / "x]"
     folder.mkdir(parents=True)
     Image.new("L", (40, 40), 77).save(folder / "flat.png")
-    line = ["evaluate", "--data", folder, "--scale", "2", "--model", "bicubic"]
+    line = ["benchmark", "--no-files", "--data", folder, "--scale", "2", "--methods", "bicubic"]
     (result,) = json.loads(call(*line, "--json").out, parse_constant=pytest.fail)
     assert result["mean"] == {"psnr": None, "ssim": pytest.approx(1)}
     assert "inf/1.0000" in call(*line).out
@@ -281,7 +292,7 @@ def test_a_perfect_score_and_an_odd_name_can_be_shown(call, tmp_path: Path) -> N
 
 def test_an_incomplete_set_gives_no_mean(call, gallery: Path, tmp_path: Path) -> None:
     gallery.rename(tmp_path / "Set5")
-    outcome = call("evaluate", "--data", "Set5", "--root", tmp_path, "--model", "bicubic")
+    outcome = call("benchmark", "--data", "Set5", "--root", tmp_path, "-o", tmp_path / "out")
     assert_one_line(outcome, "Set5 has 5 images, here are 3")
 
 

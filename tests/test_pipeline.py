@@ -16,7 +16,7 @@ from bigsharp.networks.network import Network
 from bigsharp.restore.models import open_restorer
 from bigsharp.restore.pipeline import upscale_picture
 from bigsharp.restore.restorer import ByNetwork, Family
-from bigsharp.restore.target import choose_target
+from bigsharp.restore.target import Size, choose_target
 
 sizes = st.integers(1, 60)
 
@@ -88,14 +88,14 @@ class Stub:
         ({"scale": 1.5}, (80, 100)),
         ({"scale": 2}, (80, 100)),
         ({"scale": 3}, (120, 150)),
-        ({"width": 60, "height": 120}, (120, 100)),
+        ({"width": 60, "height": 120, "stretch": True}, (120, 100)),
     ],
 )
 def test_below_the_scales_trained_on_the_smallest_of_them_serves(
     options: dict, restored_at: tuple[int, int]
 ) -> None:
     picture = Picture(np.linspace(0.2, 0.6, 2000).reshape(40, 50))
-    target = choose_target(picture.size, **options)
+    target = Size(**options).of(picture.size)
     engine = Stub(3, 2, 4)
     result = upscale_picture(picture, target, ByNetwork(engine))
     assert engine.seen == [restored_at]
@@ -201,27 +201,36 @@ def test_only_luma_is_restored(checkpoint: Path, texture: np.ndarray) -> None:
         ({"scale": 2.5}, (150, 178)),
         ({"width": 142}, (120, 142)),
         ({"height": 100}, (100, 118)),
-        ({"width": 100, "height": 90}, (90, 100)),
+        ({"width": 100, "height": 90}, (85, 100)),
+        ({"width": 1000, "height": 90}, (90, 106)),
+        ({"width": 100, "height": 90, "stretch": True}, (90, 100)),
+        ({"min_side": 90}, (90, 107)),
+        ({"min_side": 50}, (60, 71)),
+        ({"megapixels": 0.01704}, (120, 142)),
+        ({"megapixels": 0.001}, (60, 71)),
     ],
 )
 def test_the_size_asked_for(options: dict, size: tuple[int, int]) -> None:
-    target = choose_target((60, 71), **options)
+    target = Size(**options).of((60, 71))
     assert (target.height, target.width) == size
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "either"),
-        ({"scale": 2, "width": 300}, "either"),
+        ({}, "one of"),
+        ({"scale": 2, "width": 300}, "one of"),
+        ({"min_side": 300, "megapixels": 3}, "one of"),
+        ({"width": 300, "stretch": True}, "a width and a height"),
+        ({"megapixels": 0}, "1 to 1,000,000,000"),
         ({"scale": 0.5}, "at least 1"),
         ({"scale": float("nan")}, "at least 1"),
         ({"scale": float("inf")}, "at least 1"),
         ({"width": 40}, "71 × 60 already"),
         ({"width": 300, "height": 10}, "71 × 60 already"),
-        ({"height": 0}, "71 × 60 already"),
+        ({"height": 0}, "1 to 1,000,000,000"),
     ],
 )
 def test_a_size_that_cannot_be(options: dict, words: str) -> None:
     with pytest.raises(BigsharpError, match=words):
-        choose_target((60, 71), **options)
+        Size(**options).of((60, 71))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 
 import bigsharp
 from bigsharp import networks
@@ -145,7 +145,7 @@ def test_alpha_is_enlarged_by_bicubic(texture: np.ndarray, model: Path) -> None:
 def test_profile_and_exif_are_kept(texture: np.ndarray, kind: str, model: Path) -> None:
     exif = Image.Exif()
     exif[0x010E] = "a description"
-    profile = b"a profile, taken as it is"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     content = encoded(texture, kind, exif=exif, icc_profile=profile)
     result = Image.open(io.BytesIO(bigsharp.upscale(content, scale=2, model=model)))
     assert result.info["icc_profile"] == profile
@@ -282,7 +282,7 @@ def test_a_changed_checkpoint_is_loaded_anew(texture: np.ndarray, tmp_path: Path
 def test_a_link_stays_a_link(photo: Path, tmp_path: Path) -> None:
     (tmp_path / "real.png").write_bytes(b"old")
     (tmp_path / "link.png").symlink_to(tmp_path / "real.png")
-    bigsharp.upscale(photo, 2, model="bicubic", output=tmp_path / "link.png")
+    bigsharp.upscale(photo, 2, model="bicubic", output=tmp_path / "link.png", overwrite=True)
     assert (tmp_path / "link.png").is_symlink()
     assert Image.open(tmp_path / "real.png").size == (140, 120)
 

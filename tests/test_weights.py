@@ -77,18 +77,18 @@ def test_matlab_lr_files_upscaled_by_the_command_score_far_above_bicubic(
     image_sets: Path, command, tmp_path: Path
 ) -> None:
     """The main job as a user does it: an LR file in, a picture out, scored against its HR file."""
-    from bigsharp.io import picture
+    from bigsharp.io.read import read
     from bigsharp.scoring import protocol
 
     gains = []
     for lr in sorted((image_sets / "matlab/Set5/x3").glob("*_LR.png")):
-        hr = protocol.reference(picture.read(lr.with_name(lr.name.replace("LR", "HR"))))
+        hr = protocol.reference(read(lr.with_name(lr.name.replace("LR", "HR"))))
         scores = []
         for model in ("vdsr", "bicubic"):
             out = tmp_path / f"{model}-{lr.name}"
             done = command("upscale", lr, "-o", out, "--scale", 3, "--model", model)
             assert done.returncode == 0, done.stderr
-            scores.append(protocol.score(protocol.reference(picture.read(out)), hr, 3).psnr)
+            scores.append(protocol.score(protocol.reference(read(out)), hr, 3).psnr)
         gains.append(scores[0] - scores[1])
     assert len(gains) == 5
     assert np.mean(gains) > 1.8

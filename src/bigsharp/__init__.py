@@ -13,13 +13,17 @@ from bigsharp.errors import BigsharpError
 
 if TYPE_CHECKING:
     from bigsharp.api import Upscaler, load, upscale
+    from bigsharp.io.write import Saving
     from bigsharp.restore.models import available_models
+    from bigsharp.restore.target import Size
 
 __version__ = "0.1.0"
-__all__ = ["BigsharpError", "Upscaler", "available_models", "load", "upscale"]
+__all__ = ["BigsharpError", "Saving", "Size", "Upscaler", "available_models", "load", "upscale"]
 
 # Imported at first use, so that `import bigsharp` and the command line's help stay fast.
 _LAZY = {
+    "Saving": "bigsharp.io.write",
+    "Size": "bigsharp.restore.target",
     "Upscaler": "bigsharp.api",
     "load": "bigsharp.api",
     "upscale": "bigsharp.api",

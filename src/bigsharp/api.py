@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
-import numpy as np
-from PIL import Image
-
-from bigsharp.defaults import MAX_PIXELS, MODEL, TILE
+from bigsharp import jobs
+from bigsharp.defaults import MAX_PIXELS, MODEL, SCALE, TILE
 from bigsharp.errors import BigsharpError
-from bigsharp.image.arrays import Array
-from bigsharp.io import picture
-from bigsharp.io.picture import Picture
-from bigsharp.restore import pipeline
+from bigsharp.io import kinds
+from bigsharp.io.formats import format_like
+from bigsharp.io.read import Reader
+from bigsharp.io.write import Saving, encode
 from bigsharp.restore.models import open_restorer
 from bigsharp.restore.restorer import Progress, silent
-from bigsharp.restore.target import Target, choose_target
+from bigsharp.restore.target import Size
 
-Source = TypeVar("Source", bound="str | Path | bytes | Image.Image | Array")
+#: What comes in also goes out: a path, bytes, a PIL image, an array or a tensor.
+Source = TypeVar("Source")
 
 
 class Upscaler:
@@ -41,37 +40,52 @@ class Upscaler:
     """
 
     def __init__(self, model: str | Path = MODEL, engine: str = "auto") -> None:
+        self.model = str(model)
         self.restorer = open_restorer(model, engine)
+
+    def __repr__(self) -> str:
+        return f"Upscaler({self.model!r}, engine={self.restorer.engine!r})"
 
     def upscale(
         self,
         image: Source,
         scale: float | None = None,
         *,
+        size: Size | None = None,
         width: int | None = None,
         height: int | None = None,
         output: str | Path | None = None,
+        overwrite: bool = False,
+        saving: Saving | None = None,
         quality: int | None = None,
         tile: int = TILE,
         max_pixels: int = MAX_PIXELS,
         progress: Progress = silent,
     ) -> Source:
-        """Enlarge and sharpen a picture.
+        """Enlarge and sharpen a picture, with all its frames or pages.
 
         Parameters
         ----------
-        image : path, bytes, PIL image or ndarray
+        image : path, bytes, open file, PIL image, ndarray or torch.Tensor
             An array has shape (H, W), (H, W, 2: grey and alpha), (H, W, 3) or (H, W, 4) and holds
-            uint8, uint16, or floats in [0, 1].
+            bool, uint8, uint16, or floats in [0, 1]; a tensor is laid out as an array.
         scale : float, optional
-            Any factor ≥ 1; the result is ``ceil(size · scale)``.
+            Any factor ≥ 1; the result is ``ceil(size · scale)``. By default 2.
+        size : Size, optional
+            All that can be asked for instead of a scale.
         width, height : int, optional
-            Size of the result in pixels instead; one alone keeps the proportions.
+            Size of the result in pixels instead; one alone keeps the proportions, and inside both
+            the result is as large as fits.
         output : path, optional
             Where to write the result if `image` is a path; its extension chooses the format. By
             default beside the original: ``cat.png`` becomes ``cat-x3.png``.
+        overwrite : bool
+            Replace a file that exists; else that is an error.
+        saving : Saving, optional
+            How a file is written: quality, depth and more.
         quality : int, optional
-            1 to 100, of a JPEG (default 95) or a WebP (default lossless).
+            1 to 100, of a JPEG (default 95, or the original's if finer), a WebP (default lossless)
+            or an AVIF (default 90); short for ``saving=Saving(quality=…)``.
         tile : int
             Side of the tiles, in result pixels, for ONNX Runtime and PyTorch; it bounds the
             memory, and does not change the result.
@@ -83,8 +97,8 @@ class Upscaler:
         Returns
         -------
         path, bytes, PIL image or ndarray
-            Of the kind that `image` is: the path written, a file of the same format, an image, or
-            an array of the same dtype.
+            Of the kind that `image` is: the path written, a file of the same format (for an open
+            file too), an image, or an array or tensor of the same type.
 
         Raises
         ------
@@ -92,29 +106,36 @@ class Upscaler:
             The picture cannot be read or written, or the scale or size is not valid; nothing is
             written then.
         """
-        given = decode(image, max_pixels)
-        target = choose_target(given.size, scale, width, height)
-        size = (target.height, target.width)
-        picture.check_pixels("the result", *size, max_pixels)
-        if tile < 1:
-            raise BigsharpError(f"a tile is at least 1 pixel wide, not {tile}")
+        if size is None:
+            scale = SCALE if scale is None and width is None and height is None else scale
+            size = Size(scale, width, height)
+        elif scale is not None or width is not None or height is not None:
+            raise BigsharpError("give either a size, or a scale, or a width, a height or both")
+        saving = saving or Saving(quality=quality)
         if isinstance(image, str | Path):
-            written = Path(output) if output is not None else default_output(image, given, target)
-            kind = picture.format_of(written)
-            picture.check_path(written)
-            refuse_same_file(image, written)
-            picture.check_format(written, kind, given, *size, quality)
-        elif output is not None:
-            raise BigsharpError("output is for pictures given as a path")
-        elif isinstance(image, bytes):
-            picture.check_format("the result", format_like(given), given, *size, quality)
-        result = pipeline.upscale_picture(
-            given, target, self.restorer, tile=tile, progress=progress
-        )
-        if isinstance(image, str | Path):
-            picture.write(result, written, quality=quality)
+            naming = jobs.Naming(overwrite=overwrite)
+            (job,) = jobs.plan(
+                [image], output, size, naming, saving=saving, tile=tile, max_pixels=max_pixels
+            )
+            written = jobs.run(job, self.restorer, progress)
             return cast(Source, str(written) if isinstance(image, str) else written)
-        return cast(Source, encode_like(image, result, quality))
+        if output is not None:
+            raise BigsharpError("output is for pictures given as a path")
+        job = jobs.Job(
+            Path("the picture"),
+            Path("the result"),
+            size,
+            saving=saving,
+            tile=tile,
+            max_pixels=max_pixels,
+        )
+        if (content := kinds.as_bytes(image)) is not None:
+            with Reader(content, max_pixels) as reader:
+                kind = format_like(reader.format)
+                pictures = jobs.results(reader, job, kind, self.restorer, progress)
+                return cast(Source, encode(kind, pictures, saving))
+        given = kinds.to_picture(image)
+        return cast(Source, kinds.like(image, jobs.restore(given, job, self.restorer, progress)))
 
 
 def load(model: str | Path = MODEL, engine: str = "auto") -> Upscaler:
@@ -138,9 +159,12 @@ def upscale(
     *,
     model: str | Path = MODEL,
     engine: str = "auto",
+    size: Size | None = None,
     width: int | None = None,
     height: int | None = None,
     output: str | Path | None = None,
+    overwrite: bool = False,
+    saving: Saving | None = None,
     quality: int | None = None,
     tile: int = TILE,
     max_pixels: int = MAX_PIXELS,
@@ -152,7 +176,8 @@ def upscale(
     ----------
     model, engine
         See `Upscaler`.
-    image, scale, width, height, output, quality, tile, max_pixels, progress
+    image, scale, size, width, height, output, overwrite, saving
+    quality, tile, max_pixels, progress
         See `Upscaler.upscale`, which also says what is returned and raised.
 
     Examples
@@ -164,79 +189,14 @@ def upscale(
     return load(model, engine).upscale(
         image,
         scale,
+        size=size,
         width=width,
         height=height,
         output=output,
+        overwrite=overwrite,
+        saving=saving,
         quality=quality,
         tile=tile,
         max_pixels=max_pixels,
         progress=progress,
     )
-
-
-def decode(image: Any, max_pixels: int = MAX_PIXELS) -> Picture:
-    """A `Picture` from any kind of source that `upscale` takes."""
-    if isinstance(image, str | Path | bytes):
-        return picture.read(image, max_pixels=max_pixels)
-    if isinstance(image, Image.Image):
-        picture.check_pixels("the picture", image.height, image.width, max_pixels)
-        return picture.from_pil(image)
-    if isinstance(image, np.ndarray):
-        return from_array(image)
-    raise BigsharpError(
-        f"a picture is a path, bytes, a PIL image or an array, not {type(image).__name__}"
-    )
-
-
-def from_array(array: Array) -> Picture:
-    """A `Picture` from an array of shape (H, W) or (H, W, 1 to 4)."""
-    if array.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
-        raise BigsharpError(f"an array holds uint8, uint16 or floats in [0, 1], not {array.dtype}")
-    if array.ndim not in (2, 3) or 0 in array.shape or array.shape[2:] > (4,):
-        raise BigsharpError(
-            f"an array has shape (H, W) or (H, W, 1 to 4), none of them 0, not {array.shape}"
-        )
-    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-        raise BigsharpError("the array holds values that are infinite or not a number")
-    if array.ndim == 2:
-        return Picture(array)
-    channels = array.shape[2]
-    alpha = array[..., -1] if channels in (2, 4) else None
-    return Picture(array[..., :3] if channels >= 3 else array[..., 0], alpha)
-
-
-def to_array(result: Picture, dimensions: int) -> Array:
-    """The array of a picture, with as many axes as the one it came from."""
-    bands = result.bands
-    return bands if bands.ndim == dimensions else bands[..., None]
-
-
-def encode_like(image: Any, result: Picture, quality: int | None) -> Any:
-    """The result as the kind of thing that `image` is: bytes, a PIL image or an array."""
-    if isinstance(image, bytes):
-        return picture.encode(result, format_like(result), quality=quality)
-    if isinstance(image, Image.Image):
-        return picture.to_pil(result)
-    return to_array(result, image.ndim)
-
-
-def format_like(given: Picture) -> str:
-    """The format a picture came in, or PNG where that one is not written."""
-    known = given.format in picture.FORMATS.values()
-    return given.format if given.format and known else "PNG"
-
-
-def default_output(path: str | Path, given: Picture, target: Target) -> Path:
-    """Where the result goes if nobody says: beside the original, named for its scale or size."""
-    path = Path(path)
-    uniform = target.vertical == target.horizontal and target.height != given.size[0]
-    mark = f"x{target.vertical:g}" if uniform else f"{target.width}x{target.height}"
-    extension = path.suffix if path.suffix.lower() in picture.FORMATS else ".png"
-    return path.with_name(f"{path.stem}-{mark}{extension}")
-
-
-def refuse_same_file(source: str | Path, output: str | Path) -> None:
-    """The original is never written over."""
-    output = Path(output)
-    if output.exists() and output.samefile(source):
-        raise BigsharpError(f"{output}: is the original; give the result another name")

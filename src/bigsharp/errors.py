@@ -11,7 +11,8 @@ _FEW = 4
 class BigsharpError(Exception):
     """Something the caller can put right; the message says what is wrong and what to do.
 
-    The command line prints it as one line and ends with exit status 2.
+    A parameter that helps stands in backticks, by its name in the API. The command line prints the
+    message as one line, writes `max_pixels` as --max-pixels, and ends with exit status 2.
     """
 
 

@@ -14,12 +14,13 @@ import bigsharp
 from bigsharp import weights
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
-from bigsharp.io import picture
-from bigsharp.io.picture import FORMATS, Picture
+from bigsharp.io.formats import READ
+from bigsharp.io.picture import Picture
+from bigsharp.io.read import read
 from bigsharp.restore.models import available_models, open_restorer
 from bigsharp.restore.pipeline import upscale_picture
 from bigsharp.restore.restorer import BICUBIC
-from bigsharp.restore.target import choose_target
+from bigsharp.restore.target import Size
 from bigsharp.scoring import protocol
 from bigsharp.weights.file import SUFFIX
 
@@ -105,7 +106,7 @@ class Model:
 
     def restore(self, case: Case) -> Array:
         """Enlarge and restore the LR image."""
-        target = choose_target(case.lr.size, height=case.size[0], width=case.size[1])
+        target = Size(height=case.size[0], width=case.size[1], stretch=True).of(case.lr.size)
         return upscale_picture(case.lr, target, self.opened).pixels * 255
 
 
@@ -138,7 +139,7 @@ class Restored:
     def restore(self, case: Case) -> Array:
         """Read the picture restored from this case."""
         path = self._find(case.data, case.path, case.scale)
-        image = protocol.reference(picture.read(path), case.colour)
+        image = protocol.reference(read(path), case.colour)
         if image.shape[:2] != case.size:
             image = protocol.crop(image, case.scale)
         if image.shape[:2] != case.size:
@@ -156,7 +157,7 @@ class Restored:
         for place in places:
             if not place.is_dir():
                 continue
-            pictures = [p for p in sorted(place.iterdir()) if p.suffix.lower() in FORMATS]
+            pictures = [p for p in sorted(place.iterdir()) if p.suffix.lower() in READ]
             # The HR images of a set can begin alike (img_1, img_10): a sign must follow the name.
             found = [p for p in pictures if p.stem == stem] or [
                 p for p in pictures if p.stem.startswith((f"{stem}_", f"{stem}-", f"{stem}."))

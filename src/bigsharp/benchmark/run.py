@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from bigsharp import workers
 from bigsharp.benchmark.methods import Case, Method, digest_of, open_methods
 from bigsharp.benchmark.perceptual import open_metric
 from bigsharp.benchmark.published import find
 from bigsharp.benchmark.records import Key, Record, RecordFile
 from bigsharp.errors import BigsharpError
-from bigsharp.io import picture
+from bigsharp.io.picture import Picture
+from bigsharp.io.read import read
 from bigsharp.restore.restorer import BICUBIC, Progress, silent
 from bigsharp.scoring import protocol
 from bigsharp.scoring.protocol import Rules, Score
@@ -234,18 +234,9 @@ def _run(
             yield from _score_image(task, opened, setting)
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    pool = ProcessPoolExecutor(
-        jobs,
-        # PyTorch and ONNX Runtime have threads, which a forked process would lack.
-        multiprocessing.get_context("spawn"),
-        _open_worker,
-        (setting, threads),
-    )
-    try:
-        for future in as_completed([pool.submit(_work, task) for task in tasks]):
-            yield from future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    pool = workers.processes(jobs, _open_worker, setting, threads)
+    for records in workers.spread(_work, tasks, pool):
+        yield from records
 
 
 _worker: dict[str, Any] = {}
@@ -293,8 +284,8 @@ def make_case(data: str, path: Path, scale: float, rules: Rules) -> tuple[Case, 
     BigsharpError
         The picture is broken, or too small.
     """
-    hr = protocol.crop(protocol.reference(picture.read(path), rules.colour), scale)
+    hr = protocol.crop(protocol.reference(read(path), rules.colour), scale)
     if min(hr.shape[:2]) < 2 * rules.shaved(scale) + _SMALLEST:
         raise BigsharpError(f"{path}: too small to be scored at scale {scale:g}")
-    lr = picture.Picture(protocol.degrade(hr, scale, rules) / 255)
+    lr = Picture(protocol.degrade(hr, scale, rules) / 255)
     return Case(data, path, scale, lr, (hr.shape[0], hr.shape[1]), rules.colour), hr

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from bigsharp.errors import BigsharpError
+
+
+class _File(io.BufferedRandom):
+    """A file that is written through Python alone."""
+
+    def fileno(self) -> int:
+        # Pillow would write to it itself, and not notice that a disk took the half of it.
+        raise io.UnsupportedOperation("fileno")
 
 
 @contextmanager
@@ -23,16 +32,14 @@ def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
     BigsharpError
         The folder does not exist or cannot be written to, or the disk is full.
     """
-    target = Path(path).resolve()
     temporary = None
     try:
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".part-", delete=False) as file:
-            temporary = Path(file.name)
+        target = Path(os.path.realpath(path))
+        # Not `tempfile`: what that makes is private, and a picture has the usual permissions.
+        part = target.parent / f".part-{secrets.token_hex(8)}"
+        with _File(io.FileIO(part, "x+")) as file:
+            temporary = part
             yield file
-        # NamedTemporaryFile is private to its owner; a picture has the usual permissions.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
         temporary.replace(target)
     except OSError as error:
         raise BigsharpError(f"{path}: cannot be written ({error.strerror or error})") from None
@@ -45,3 +52,31 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     """Write a file whole or not at all; see `whole_file`."""
     with whole_file(path) as file:
         file.write(content)
+
+
+def check_path(path: str | Path) -> None:
+    """Find out, before any work is done, whether a file can be written there.
+
+    Raises
+    ------
+    BigsharpError
+        The folder does not exist or may not be written to, the path is a folder or some other
+        thing that is no file, or one that the system does not take.
+    """
+    path = Path(path)
+    folder = path.parent
+    try:
+        # What the system says of a name too long, a link to itself or a NUL, `exists` swallows.
+        with suppress(FileNotFoundError):
+            path.stat()
+        if not folder.is_dir():
+            raise BigsharpError(f"{path}: the folder {folder} does not exist; create it first")
+        if path.is_dir():
+            raise BigsharpError(f"{path}: is a folder; name a file in it")
+        if path.exists() and not path.is_file():
+            raise BigsharpError(f"{path}: is a device or a pipe; name a file")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BigsharpError(f"{path}: cannot be written ({reason}); name another file") from None
+    if not os.access(os.path.realpath(folder), os.W_OK):
+        raise BigsharpError(f"{path}: no permission to write into {folder}")

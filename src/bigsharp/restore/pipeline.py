@@ -29,6 +29,7 @@ def upscale_picture(
     restorer: Restorer,
     *,
     tile: int = TILE,
+    dtype: Any = None,
     progress: Progress = silent,
 ) -> Picture:
     """Enlarge a picture and restore its luma.
@@ -45,14 +46,16 @@ def upscale_picture(
     restorer : Restorer
     tile : int
         Side of a tile in result pixels, for what goes tile by tile.
+    dtype : dtype, optional
+        Of the result's pixels, instead of the picture's.
     progress : callable
         Called with the pixels done and their number, first with 0.
 
     Returns
     -------
     Picture
-        The same kind of pixels, colour profile and EXIF block. Where the size does not change, the
-        picture itself: there is nothing to restore.
+        With all that the picture says of itself. Where the size does not change, the picture
+        itself: there is nothing to restore.
 
     Raises
     ------
@@ -60,10 +63,10 @@ def upscale_picture(
         The restorer gives NaN.
     """
     if (target.height, target.width) == picture.size:
-        return picture
+        return picture.as_type(dtype or picture.pixels.dtype)
     if picture.alpha is not None:
         picture = picture.with_pixels(fill_hidden(picture.pixels, picture.alpha), picture.alpha)
-    dtype = picture.pixels.dtype
+    dtype = np.dtype(dtype or picture.pixels.dtype)
     best = restorer.restores_at(target, picture.size)
     if best == target:
         return _resample(picture, target, restorer, dtype, tile, progress)

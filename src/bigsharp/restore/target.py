@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from bigsharp.errors import BigsharpError
@@ -47,46 +48,103 @@ class Target:
         return Target(rows, columns, vertical, horizontal)
 
 
-def choose_target(
-    size: tuple[int, int],
-    scale: float | None = None,
-    width: int | None = None,
-    height: int | None = None,
-) -> Target:
-    """Work out the size of the result.
+@dataclass(frozen=True)
+class Size:
+    """What size is asked for, of a picture whatever its own.
 
-    Parameters
+    One of these is given, or a width and a height.
+
+    Attributes
     ----------
-    size : (int, int)
-        Height and width of the picture.
     scale : float, optional
         Factor ≥ 1 for both axes; the result is ``ceil(size · scale)``.
     width, height : int, optional
-        Size of the result instead; where one is left out, the proportions are kept.
+        Pixels; where one is left out, the proportions are kept. With both, the result is as large
+        as fits inside, unless `stretch`.
+    stretch : bool
+        Make the result exactly `width` × `height`.
+    min_side : int, optional
+        Pixels of the shorter side at least.
+    megapixels : float, optional
+        Of the result at least.
 
     Raises
     ------
     BigsharpError
-        Both a scale and a size, or neither; a scale below 1 or a size below the picture's.
+        None or two of them, or one that is not positive.
     """
-    if (scale is None) == (width is None and height is None):
-        raise BigsharpError("give either a scale, or a width, a height or both")
-    if scale is not None:
-        if not 1 <= scale <= _LARGEST:
-            raise BigsharpError(f"the scale must be a number of at least 1, not {scale:g}")
-        rows, columns = (scaled_size(n, scale) for n in size)
-        return Target(rows, columns, scale, scale)
-    if max(width or 0, height or 0) > _LARGEST:
-        raise BigsharpError(f"a side of the result can have {_LARGEST:,} pixels at most")
-    vertical = height / size[0] if height is not None else None
-    horizontal = width / size[1] if width is not None else None
-    # Where one side is left out, the other's factor serves for both.
-    vertical, horizontal = vertical or horizontal or 0, horizontal or vertical or 0
-    if min(vertical, horizontal) < 1:
-        wanted = " × ".join(str(n) if n is not None else "?" for n in (width, height))
-        raise BigsharpError(
-            f"the picture is {size[1]} × {size[0]} already; bigsharp enlarges, and {wanted} is less"
-        )
-    rows = height if height is not None else round(size[0] * vertical)
-    columns = width if width is not None else round(size[1] * horizontal)
-    return Target(rows, columns, vertical, horizontal)
+
+    scale: float | None = None
+    width: int | None = None
+    height: int | None = None
+    stretch: bool = False
+    min_side: int | None = None
+    megapixels: float | None = None
+
+    def __post_init__(self) -> None:
+        sides = self.width is not None or self.height is not None
+        given = [self.scale is not None, sides, self.min_side is not None,
+                 self.megapixels is not None]  # fmt: skip
+        if sum(given) != 1:
+            raise BigsharpError(
+                "give one of: a scale; a width, a height or both; a `min_side`; `megapixels`"
+            )
+        if self.stretch and (self.width is None or self.height is None):
+            raise BigsharpError("to stretch takes a width and a height")
+        if self.scale is not None and not 1 <= self.scale <= _LARGEST:
+            raise BigsharpError(f"the scale must be a number of at least 1, not {self.scale:g}")
+        sizes = [self.width, self.height, self.min_side, self.megapixels]
+        if not all(0 < n <= _LARGEST for n in sizes if n is not None):
+            raise BigsharpError(f"a side of the result has 1 to {_LARGEST:,} pixels")
+
+    def __str__(self) -> str:
+        """A word for file names: x3, 800w, 600h, 800x600, min1000, 12mp."""
+        if self.scale is not None:
+            return f"x{self.scale:.4g}"
+        if self.min_side is not None:
+            return f"min{self.min_side}"
+        if self.megapixels is not None:
+            return f"{self.megapixels:g}mp"
+        if self.width and self.height:
+            return f"{self.width}x{self.height}"
+        return f"{self.width}w" if self.width else f"{self.height}h"
+
+    def of(self, size: tuple[int, int]) -> Target:
+        """The result's size for a picture of `size`: its height and width.
+
+        A picture that has the shorter side or the megapixels already stays as it is.
+
+        Raises
+        ------
+        BigsharpError
+            The picture is larger than the width or height asked for.
+        """
+        height, width = size
+        if self.scale is not None:
+            return _by(self.scale, size)
+        if self.min_side is not None:
+            return _by(max(1, self.min_side / min(size)), size)
+        if self.megapixels is not None:
+            return _by(max(1, math.sqrt(self.megapixels * 1e6 / (height * width))), size)
+        vertical = self.height / height if self.height is not None else math.inf
+        horizontal = self.width / width if self.width is not None else math.inf
+        factor = min(vertical, horizontal)
+        if factor < 1:
+            wanted = " × ".join(str(n) if n is not None else "?" for n in (self.width, self.height))
+            raise BigsharpError(
+                f"the picture is {width} × {height} already; bigsharp enlarges, "
+                f"and {wanted} is less"
+            )
+        if self.stretch:
+            return Target(round(height * vertical), round(width * horizontal), vertical, horizontal)
+        return Target(round(height * factor), round(width * factor), factor, factor)
+
+
+def _by(scale: float, size: tuple[int, int]) -> Target:
+    rows, columns = (scaled_size(n, scale) for n in size)
+    return Target(rows, columns, scale, scale)
+
+
+def choose_target(size: tuple[int, int], scale: float) -> Target:
+    """The target of a picture of `size` at a scale; see `Size`."""
+    return Size(scale).of(size)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
-from bigsharp.io import picture
+from bigsharp.io.read import read
 
 #: The longer side of the picture searched, in pixels, at the first and at the second look.
 _COARSE, _FINE = 40, 120
@@ -103,7 +103,7 @@ class _Shown:
     """
 
     def __init__(self, path: Path) -> None:
-        luma = picture.read(path).luma()
+        luma = read(path).luma()
         if min(luma.shape) < 16:
             raise BigsharpError(f"{path}: too small to be looked for")
         self._image = Image.fromarray((255 * luma).astype(np.float32))

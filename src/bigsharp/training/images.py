@@ -10,7 +10,7 @@ import numpy as np
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 from bigsharp.image.resize import imresize
-from bigsharp.io import picture
+from bigsharp.io.read import read
 from bigsharp.scoring import protocol
 from bigsharp.scoring.sets import SETS, usable_for_training
 
@@ -30,7 +30,7 @@ def refuse_test_sets(data: Sequence[str]) -> None:
 
 def read_luma(path: Path) -> Array:
     """The reference luma of a picture file, uint8, shape (H, W)."""
-    return protocol.reference(picture.read(path)).astype(np.uint8)
+    return protocol.reference(read(path)).astype(np.uint8)
 
 
 def load_images(

@@ -1,0 +1,143 @@
+"""What the verbs share: options, words and numbers, the progress bar, quiet libraries."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from bigsharp.errors import BigsharpError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
+
+Root = Annotated[
+    Path | None,
+    typer.Option("--root", envvar="BIGSHARP_DATA", help="Folder that holds the image sets."),
+]
+Engine = Annotated[
+    str,
+    typer.Option(help="What runs the network: auto, native, onnx, or torch (the extra 'train')."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no report.")]
+
+
+def words(text: str) -> list[str]:
+    """The words of a list with commas.
+
+    Raises
+    ------
+    BigsharpError
+        There is none.
+    """
+    found = [word.strip() for word in text.split(",") if word.strip()]
+    if not found:
+        raise BigsharpError("an empty list was given; separate names by commas")
+    return found
+
+
+def numbers(text: str, option: str) -> list[float]:
+    """The numbers of a list with commas.
+
+    Raises
+    ------
+    BigsharpError
+        There is none, or something else.
+    """
+    try:
+        return [float(word) for word in words(text)]
+    except ValueError:
+        raise BigsharpError(f"{option}: {text!r} is not a list of numbers such as 2,3,4") from None
+
+
+def say(message: str, file: TextIO | None = None) -> None:
+    """Print one line on standard error, as this program's."""
+    print(f"bigsharp: {' '.join(message.split())}", file=file or sys.stderr, flush=True)
+
+
+def progress_bar(quiet: bool, *more: str | ProgressColumn, file: TextIO | None = None) -> Progress:
+    """A bar on standard error that leaves nothing behind; none where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    file = file or sys.stderr
+    shown = file.isatty() and not quiet
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        *(TextColumn(column) if isinstance(column, str) else column for column in more),
+        TimeRemainingColumn(),
+        # Older versions of rich end even a disabled bar with an empty line; `quiet` stops that.
+        console=Console(file=file, quiet=not shown),
+        transient=True,
+        disable=not shown,
+    )
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[TextIO]:
+    """Keep what decoders print themselves off standard error; gives that to write to.
+
+    They print into its descriptor, past Python. Each fault is told once, by us.
+    """
+    if not _is_descriptor_2(sys.stderr):
+        yield sys.stderr
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        with os.fdopen(kept, "w", encoding=sys.stderr.encoding, errors="backslashreplace",
+                       closefd=False) as file:  # fmt: skip
+            yield file
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _is_descriptor_2(file: TextIO) -> bool:
+    try:
+        return file.fileno() == 2
+    except (OSError, ValueError):  # No file of the system's.
+        return False
+
+
+@contextmanager
+def stopping(stop: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C, or a polite kill, end training after the current step."""
+    import signal
+
+    def handle(signum: int, frame: object) -> None:
+        stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def import_torch() -> None:
+    """Import PyTorch for training, or say how to install it."""
+    # Before it is imported: its threads would spin for a while after each operation, on the cores
+    # that the native engine's need. VDSR takes 1.5 times as many steps a second so.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from bigsharp.networks import require_torch
+
+    require_torch()

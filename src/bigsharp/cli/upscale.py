@@ -1,0 +1,278 @@
+"""`bigsharp upscale`."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from bigsharp import defaults
+from bigsharp.cli.common import Engine, Quiet, progress_bar, quiet_libraries, say
+from bigsharp.errors import BigsharpError
+
+if TYPE_CHECKING:
+    from bigsharp.jobs import Job
+    from bigsharp.restore.restorer import Restorer
+
+#: Pictures that are worked on at once: while one is decoded or encoded, another is restored.
+_AT_ONCE = 2
+
+
+def upscale(
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IN...", help="Pictures, folders, patterns, @LIST files, or - for stdin."
+        ),
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Result, or a folder for several, or - [default: beside IN, as IN-x3.png].",
+        ),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option("--scale", "-s", help="Factor, any number of at least 1 [default: 2]."),
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="Width of the result in pixels.")] = None,
+    height: Annotated[
+        int | None, typer.Option(help="Height; with --width the result fits inside both.")
+    ] = None,
+    fit: Annotated[
+        str | None, typer.Option(metavar="WxH", help="As --width and --height: 3840x2160.")
+    ] = None,
+    stretch: Annotated[
+        bool, typer.Option("--stretch", help="Take --width and --height as they are.")
+    ] = False,
+    min_side: Annotated[int | None, typer.Option(help="Pixels of the shorter side.")] = None,
+    megapixels: Annotated[float | None, typer.Option(help="Millions of pixels.")] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A name that `bigsharp models` lists, or a .pt, .safetensors or .onnx file.",
+        ),
+    ] = defaults.MODEL,
+    engine: Engine = "auto",
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look into folders within folders.")
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Of results, made of {stem} {ext} {size} {scale} {model}."),
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option(help="png, jpg, webp, tif, avif, bmp, gif or ppm, whatever IN is.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", "-y", help="Replace results that exist.")
+    ] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave pictures whose result exists.")
+    ] = False,
+    keep_times: Annotated[
+        bool, typer.Option("--keep-times", help="Give results the times of the originals.")
+    ] = False,
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100,
+            help="Of JPEG [default: 95, or IN's if finer], WebP [lossless] or AVIF [90].",
+        ),
+    ] = None,
+    depth: Annotated[
+        int | None, typer.Option(help="Bits a sample, 8 or 16 [default: as IN].")
+    ] = None,
+    subsampling: Annotated[
+        str | None, typer.Option(help="Of JPEG: 4:4:4, 4:2:2 or 4:2:0 [default: as IN].")
+    ] = None,
+    progressive: Annotated[
+        bool | None,
+        typer.Option("--progressive/--baseline", help="Kind of JPEG [default: as IN]."),
+    ] = None,
+    compress: Annotated[
+        bool, typer.Option("--compress/--no-compress", help="TIFF by Deflate.")
+    ] = True,
+    tile: Annotated[
+        int, typer.Option(min=1, help="Side of a tile; bounds memory, not the result.")
+    ] = defaults.TILE,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Refuse pictures or results of more pixels.")
+    ] = defaults.MAX_PIXELS,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, help="Pictures that are worked on at once.")
+    ] = _AT_ONCE,
+    log: Annotated[str, typer.Option(help="A line a picture as text, or json.")] = "text",
+    quiet: Quiet = False,
+) -> None:
+    """Enlarge and sharpen pictures, with all their frames or pages."""
+    from bigsharp.io.write import Saving
+    from bigsharp.jobs import STANDARD, Naming, plan
+    from bigsharp.restore.models import open_restorer
+    from bigsharp.restore.target import Size
+
+    if log not in ("text", "json"):
+        raise BigsharpError(f"--log: text or json, not {log!r}")
+    if depth not in (None, 8, 16):
+        raise BigsharpError(f"--depth: 8 or 16, not {depth}")
+    if fit is not None:
+        if width is not None or height is not None:
+            raise BigsharpError("--fit is --width and --height; give either")
+        width, height = _sides(fit)
+    given = (width, height, min_side, megapixels)
+    factor = _factor(scale) if scale else defaults.SCALE if given == (None,) * 4 else None
+    planned = plan(
+        images,
+        output,
+        Size(factor, width, height, stretch, min_side, megapixels),
+        Naming(name, format, model, overwrite, skip_existing),
+        recursive=recursive,
+        saving=Saving(quality, depth, subsampling, progressive, compress),  # type: ignore[arg-type]
+        tile=tile,
+        max_pixels=max_pixels,
+        keep_times=keep_times,
+    )
+    to_stdout = [job.output for job in planned] == [STANDARD]
+    with quiet_libraries() as stderr:
+        run = Run(open_restorer(model, engine), quiet or to_stdout, log == "json", stderr)
+        failed = run.all(planned, jobs)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _factor(words: str) -> float:
+    try:
+        return float(words.lower().strip().removeprefix("x").removesuffix("x"))
+    except ValueError:
+        raise BigsharpError(f"--scale: {words!r} is no number such as 2.5") from None
+
+
+def _sides(words: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,9})\s*[x×]\s*(\d{1,9})", words.lower())
+    if not found:
+        raise BigsharpError(f"--fit: {words!r} is no size such as 3840x2160")
+    return int(found[1]), int(found[2])
+
+
+class _Stopped(Exception):
+    """Unwinds a picture that is being worked on, when the program is told to end."""
+
+
+@dataclass
+class Outcome:
+    """What became of a job."""
+
+    job: Job
+    seconds: float
+    error: str | None = None
+
+    def as_json(self) -> str:
+        """One line for programs."""
+        said: dict[str, Any] = {"source": str(self.job.source), "output": str(self.job.output)}
+        said |= {"seconds": round(self.seconds, 3), "error": self.error}
+        return json.dumps(said)
+
+
+class Run:
+    """Do jobs, some at once, and tell of them.
+
+    Parameters
+    ----------
+    restorer : Restorer
+    quiet, as_json : bool
+        Tell of failures alone; tell in JSON.
+    stderr : file
+    """
+
+    def __init__(self, restorer: Restorer, quiet: bool, as_json: bool, stderr: TextIO) -> None:
+        self.restorer = restorer
+        self.quiet = quiet
+        self.as_json = as_json
+        self.stderr = stderr
+        self._end = Event()
+        self._alone = False
+
+    def all(self, jobs: list[Job], at_once: int) -> list[Outcome]:
+        """Do them all; gives those that failed, if there was more than one.
+
+        Raises
+        ------
+        BigsharpError
+            There was one, and it failed.
+        """
+        from bigsharp import workers
+
+        self._alone = len(jobs) == 1
+        pool = workers.threads(min(at_once, len(jobs))) if len(jobs) > 1 and at_once > 1 else None
+        failed = []
+        with self._bar(jobs) as told:
+            self._told = told
+            for outcome in workers.spread(self._one, jobs, pool, self._end.set):
+                self._report(outcome)
+                if outcome.error:
+                    failed.append(outcome)
+        for outcome in failed:
+            say(outcome.error or "", self.stderr)
+        if failed:
+            say(f"{len(failed)} of {len(jobs)} pictures failed", self.stderr)
+        return failed
+
+    def _one(self, job: Job) -> Outcome:
+        from bigsharp.jobs import run
+
+        began = time.monotonic()
+        last = 0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal last
+            if self._end.is_set():
+                raise _Stopped
+            self._told((done - last) / total, done - last)
+            last = done
+
+        error = None
+        try:
+            run(job, self.restorer, progress)
+        except BigsharpError as fault:
+            if self._alone:
+                raise
+            error = str(fault)
+            if str(job.source) not in error and str(job.output) not in error:
+                error = f"{job.source}: {error}"
+        return Outcome(job, time.monotonic() - began, error)
+
+    def _report(self, outcome: Outcome) -> None:
+        if self.quiet:
+            return
+        if self.as_json:
+            print(outcome.as_json(), flush=True)
+        elif not outcome.error:
+            print(f"{outcome.job.output} ({outcome.seconds:.1f} s)", flush=True)
+
+    @contextmanager
+    def _bar(self, jobs: list[Job]) -> Iterator[Callable[[float, int], None]]:
+        """One bar for all; gives what to call with the new share of a picture, and new pixels."""
+        began, pixels = time.monotonic(), 0
+        with progress_bar(self.quiet, "{task.fields[speed]}", file=self.stderr) as bar:
+            task = bar.add_task("upscaling", total=len(jobs), speed="")
+
+            def told(share: float, more: int) -> None:
+                nonlocal pixels
+                pixels += more
+                speed = f"{pixels / 1e6 / max(time.monotonic() - began, 0.1):.1f} MP/s"
+                many = f"{int(bar.tasks[0].completed)}/{len(jobs)} pictures, "
+                bar.update(task, advance=share, speed=("" if self._alone else many) + speed)
+
+            yield told

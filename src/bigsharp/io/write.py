@@ -1,0 +1,255 @@
+"""Pictures into files."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from bigsharp.errors import BigsharpError
+from bigsharp.io import metadata, png, tiff
+from bigsharp.io.files import whole_file
+from bigsharp.io.formats import FORMATS, Format
+from bigsharp.io.picture import Picture
+
+#: JPEG's and AVIF's where nobody says; a finer one that the picture came with is kept.
+_JPEG_QUALITY, _AVIF_QUALITY = 95, 90
+
+#: As Pillow counts them.
+SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
+
+#: Milliseconds of a frame whose file says nothing.
+_DURATION = 100
+
+
+@dataclass(frozen=True)
+class Saving:
+    """How a file is written; None leaves it to the format and to the picture that came in.
+
+    Attributes
+    ----------
+    quality : int, optional
+        1 to 100, of JPEG (default 95, or the input's where that is finer), WebP (default
+        lossless) and AVIF (default 90).
+    depth : {8, 16}, optional
+        Bits a sample.
+    subsampling : {"4:4:4", "4:2:2", "4:2:0"}, optional
+        JPEG's chroma; by default the input's, or none.
+    progressive : bool, optional
+        JPEG; by default as the input.
+    compress : bool
+        TIFF, by Deflate.
+    """
+
+    quality: int | None = None
+    depth: Literal[8, 16] | None = None
+    subsampling: str | None = None
+    progressive: bool | None = None
+    compress: bool = True
+
+
+def check(
+    name: str | Path,
+    kind: Format,
+    picture: Picture,
+    size: tuple[int, int],
+    saving: Saving,
+    several: Literal["frames", "pages"] | None = None,
+) -> None:
+    """Find out, before any work is done, whether a format can hold a picture at this size.
+
+    Parameters
+    ----------
+    name : str or path
+        For messages.
+    kind : Format
+    picture : Picture
+        What comes in.
+    size : (int, int)
+        Height and width of the result.
+    saving : Saving
+    several : {"frames", "pages"}, optional
+        What else comes behind `picture`.
+
+    Raises
+    ------
+    BigsharpError
+        It cannot, or a setting does not apply to it.
+    """
+    quality, (height, width) = saving.quality, size
+    if several and kind.several != several:
+        others = " ".join(f.extensions[0] for f in FORMATS if f.several == several)
+        raise BigsharpError(f"{name}: {kind} cannot hold {several}; use {others}")
+    if not kind.alpha and not picture.is_opaque:
+        raise BigsharpError(f"{name}: {kind} cannot hold transparency; use .png, .webp or .tiff")
+    if dtype_of(picture, saving) == np.uint16 and (not kind.deep or several == "frames"):
+        what = "frames of 16 bits" if several else "16 bits"
+        raise BigsharpError(
+            f"{name}: {kind} cannot hold {what}; use .png or .tiff, or a depth of 8 bits"
+        )
+    if kind.largest and max(height, width) > kind.largest:
+        raise BigsharpError(
+            f"{name}: {width} × {height} is more than {kind} can hold ({kind.largest}); use .png"
+        )
+    if quality is not None and not (kind.has_quality and 1 <= quality <= 100):
+        raise BigsharpError(f"{name}: quality is 1 to 100, and for JPEG, WebP and AVIF alone")
+    if kind.name != "JPEG" and (saving.subsampling or saving.progressive is not None):
+        raise BigsharpError(f"{name}: subsampling and progressive are for JPEG alone")
+    if saving.subsampling and saving.subsampling not in SUBSAMPLINGS:
+        raise BigsharpError(f"{name}: subsampling is one of {', '.join(SUBSAMPLINGS)}")
+    if kind.name != "PNG" and png.needs_chunks(picture.info):
+        raise BigsharpError(
+            f"{name}: the picture's colours have a meaning (gAMA, cICP) that only PNG can say; "
+            "use .png"
+        )
+
+
+def dtype_of(picture: Picture, saving: Saving) -> np.dtype[Any]:
+    """The type of the pixels that are written."""
+    if saving.depth is None:
+        return picture.pixels.dtype
+    return np.dtype(np.uint8 if saving.depth == 8 else np.uint16)
+
+
+def write(path: str | Path, kind: Format, pictures: Iterable[Picture], saving: Saving) -> None:
+    """Write a picture file whole or not at all.
+
+    Pages are written one by one as they come; all frames are taken before the first is written.
+
+    Raises
+    ------
+    BigsharpError
+        The file cannot be written, or its format cannot hold the picture.
+    """
+    with whole_file(path) as file:
+        save(file, kind, pictures, saving)
+
+
+def encode(kind: Format, pictures: Iterable[Picture], saving: Saving) -> bytes:
+    """The bytes of a picture file.
+
+    Raises
+    ------
+    BigsharpError
+        The format cannot hold it.
+    """
+    buffer = io.BytesIO()
+    save(buffer, kind, pictures, saving)
+    return buffer.getvalue()
+
+
+def save(file: IO[bytes], kind: Format, pictures: Iterable[Picture], saving: Saving) -> None:
+    """Write into an open file that can seek; see `write`."""
+    fitting = (_fitting(picture, kind, saving) for picture in pictures)
+    try:
+        if kind.name == "TIFF":
+            tiff.save(fitting, file, saving.compress)
+            return
+        first, *others = fitting
+        if kind.name == "PPM":
+            _save_pnm(first, file)
+        elif first.pixels.dtype == np.uint16:
+            png.save_deep(first, file, _options(kind, first, saving))
+        else:
+            _save_by_pillow(file, kind, [first, *others], saving)
+    except (ValueError, RuntimeError, struct.error) as error:
+        raise BigsharpError(f"{kind} cannot hold this picture ({error}); use .png") from None
+
+
+def _fitting(picture: Picture, kind: Format, saving: Saving) -> Picture:
+    """The picture as the format can hold it, where nothing is lost by that."""
+    picture = picture.as_type(dtype_of(picture, saving))
+    if kind.alpha or picture.alpha is None:
+        return picture
+    if not picture.is_opaque:
+        raise BigsharpError(f"{kind} cannot hold transparency; use .png, .webp or .tiff")
+    return replace(picture, alpha=None)
+
+
+def _save_pnm(picture: Picture, file: IO[bytes]) -> None:
+    height, width = picture.size
+    peak = np.iinfo(picture.pixels.dtype).max
+    kind = 5 if picture.pixels.ndim == 2 else 6
+    file.write(f"P{kind}\n{width} {height}\n{peak}\n".encode())
+    file.write(picture.pixels.astype(picture.pixels.dtype.newbyteorder(">")).tobytes())
+
+
+def _save_by_pillow(file: IO[bytes], kind: Format, pictures: list[Picture], saving: Saving) -> None:
+    first, *others = (Image.fromarray(_bands(picture, kind)) for picture in pictures)
+    options = _options(kind, pictures[0], saving)
+    if others:
+        loop = pictures[0].info.loop
+        options |= {
+            "save_all": True,
+            "append_images": others,
+            "duration": [picture.duration or _DURATION for picture in pictures],
+        }
+        # GIF says "once" by saying nothing, and the others by a 1.
+        if kind.name != "GIF" or loop is not None:
+            options["loop"] = 1 if loop is None else loop
+        if kind.name == "GIF" and not all(picture.is_opaque for picture in pictures):
+            options["disposal"] = 2
+    first.save(file, kind.name, **options)
+
+
+def _bands(picture: Picture, kind: Format) -> Any:
+    """A picture's pixels and alpha; GIF knows only seen and unseen."""
+    if kind.name != "GIF" or picture.alpha is None:
+        return picture.bands
+    seen = np.where(picture.alpha < 128, 0, 255).astype(np.uint8)
+    pixels = picture.pixels
+    return np.dstack([pixels if pixels.ndim == 3 else np.dstack([pixels] * 3), seen])
+
+
+def _options(kind: Format, picture: Picture, saving: Saving) -> dict[str, Any]:
+    """Pillow's options for all but the pixels."""
+    info, name, size = picture.info, kind.name, picture.size
+    # Of the formats with a profile, these have no grey.
+    grey = picture.pixels.ndim == 2 and name not in ("WEBP", "AVIF")
+    kept = {
+        "icc_profile": metadata.fitting_profile(info.icc, grey),
+        "exif": metadata.sized_exif(info.exif, *size) if name not in ("BMP", "GIF") else None,
+        "xmp": metadata.upright_xmp(info.xmp, *size) if name in ("JPEG", "WEBP", "AVIF") else None,
+        "dpi": info.dpi if name in ("PNG", "JPEG", "BMP") else None,
+        "comment": info.comment if name in ("JPEG", "GIF") else None,
+    }
+    options: dict[str, Any] = {key: value for key, value in kept.items() if value}
+    if name == "PNG":
+        options["pnginfo"] = png.chunks_of(info, metadata.upright_xmp(info.xmp, *size))
+    elif name == "WEBP":
+        options |= {"quality": saving.quality} if saving.quality else {"lossless": True}
+    elif name == "AVIF":
+        options["quality"] = saving.quality or _AVIF_QUALITY
+    elif name == "JPEG":
+        options |= _jpeg_options(picture, saving)
+    return options
+
+
+def _jpeg_options(picture: Picture, saving: Saving) -> dict[str, Any]:
+    came = picture.info.jpeg
+    subsampling = SUBSAMPLINGS[saving.subsampling] if saving.subsampling else 0
+    options: dict[str, Any] = {"subsampling": subsampling}
+    if came and not saving.subsampling and came.subsampling > 0:
+        options["subsampling"] = came.subsampling
+    options["progressive"] = came is not None and came.progressive
+    if saving.progressive is not None:
+        options["progressive"] = saving.progressive
+    if came and saving.quality is None and sum(came.tables[0]) < sum(_default_table()):
+        return options | {"qtables": dict(came.tables)}
+    return options | {"quality": saving.quality or _JPEG_QUALITY}
+
+
+@cache
+def _default_table() -> list[int]:
+    """Luma's quantisation table at our default quality."""
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8)).save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    tables: dict[int, list[int]] = Image.open(buffer).quantization  # type: ignore[attr-defined]
+    return tables[0]

@@ -1,0 +1,242 @@
+"""Folders, lists, patterns and pipes through the command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import bigsharp
+from bigsharp import jobs
+from bigsharp.errors import BigsharpError
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A folder of pictures, with folders within it; no two pictures are alike."""
+    names = ["a.png", "b.jpg", "in/a.png", "in/deep/c.webp", ".hidden/d.png", "in/.e.png"]
+    for k, name in enumerate(names):
+        path = tmp_path / "pictures" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (10 + k, 8), (40 * k, 90, 30)).save(path)
+    (tmp_path / "pictures" / "notes.txt").write_text("no picture")
+    return tmp_path
+
+
+@pytest.fixture
+def upscale(command, tree: Path):
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        return command("upscale", "-m", "bicubic", *words, cwd=tree)
+
+    return run
+
+
+def written(folder: Path) -> dict[str, tuple[int, int]]:
+    return {
+        str(path.relative_to(folder)): Image.open(path).size
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_folder_and_its_tree(upscale, tree: Path) -> None:
+    done = upscale("pictures", "-o", "big")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert written(tree / "big") == {"a.png": (20, 16), "b.jpg": (22, 16)}
+    assert len(done.stdout.splitlines()) == 2
+    assert upscale("pictures", "-o", "all", "--recursive", "-s", "3x").returncode == 0
+    assert written(tree / "all") == {
+        "a.png": (30, 24),
+        "b.jpg": (33, 24),
+        "in/a.png": (36, 24),
+        "in/deep/c.webp": (39, 24),
+    }
+
+
+def test_a_result_folder_within_the_folder_is_not_an_input(upscale, tree: Path) -> None:
+    for _ in range(2):
+        done = upscale("pictures", "-o", "pictures/big", "-r", "--overwrite")
+        assert done.returncode == 0
+        assert len(written(tree / "pictures" / "big")) == 4
+
+
+def test_several_files_patterns_and_lists(upscale, tree: Path) -> None:
+    assert upscale("pictures/a.png", "pictures/b.jpg").returncode == 0
+    assert Image.open(tree / "pictures" / "b-x2.jpg").size == (22, 16)
+    (tree / "list.txt").write_text("pictures/a.png\n\npictures/in/deep/c.webp\n")
+    assert upscale("@list.txt", "-o", "listed", "--format", "png").returncode == 0
+    assert written(tree / "listed") == {"a.png": (20, 16), "c.png": (26, 16)}
+    assert upscale("pictures/?.png", "-o", "matched/").returncode == 0
+    assert written(tree / "matched") == {"a.png": (20, 16)}
+    assert "no picture fits" in upscale("pictures/*.tif", "-o", "x").stderr
+
+
+def test_names_are_made_of_a_template(upscale, tree: Path) -> None:
+    words = ("--name", "{model}/{stem}-{size}{ext}")
+    assert upscale("pictures", "-o", "big", *words, "--width", 40).returncode == 0
+    assert written(tree / "big") == {"bicubic/a-40w.png": (40, 32), "bicubic/b-40w.jpg": (40, 29)}
+    for template, said in {
+        "{stme}{ext}": "{stem}",
+        "../{stem}{ext}": "folder",
+        "{": "made of",
+    }.items():
+        done = upscale("pictures", "-o", "other", "--name", template)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert said in done.stderr
+    assert not (tree / "other").exists()
+    assert upscale("pictures/a.png", "--scale", "3.333333333").returncode == 0
+    assert (tree / "pictures" / "a-x3.333.png").exists()
+
+
+def test_clashes_are_refused_before_anything_runs(upscale, tree: Path) -> None:
+    for words, said in (
+        (("pictures/a.png", "pictures/in/a.png", "-o", "big"), "would be the result of"),
+        (
+            ("pictures", "-o", "big", "--name", "same{ext}", "--format", "png"),
+            "would be the result",
+        ),
+        (("pictures", "-o", "pictures"), "is the original"),
+        (("pictures", "-o", "big", "--overwrite", "--skip-existing"), "exclude each other"),
+        (("nothing", "-o", "big/"), "no such file"),
+        (("pictures", "-o", "big", "--format", "xyz"), "xyz"),
+        (("pictures/a.png", "-o", "big.png", "--format", "jpg"), "its extension says PNG"),
+    ):
+        done = upscale(*words)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert said in done.stderr
+        assert not any((tree / "big").glob("*"))
+
+
+def test_what_exists_is_kept_skipped_or_replaced(upscale, tree: Path) -> None:
+    assert upscale("pictures", "-o", "big").returncode == 0
+    first = (tree / "big" / "a.png").stat().st_mtime_ns
+    (tree / "big" / "b.jpg").unlink()
+    done = upscale("pictures", "-o", "big")
+    assert done.returncode == 2
+    assert "a.png: exists; give --overwrite, --skip-existing, or another name" in done.stderr
+    assert not (tree / "big" / "b.jpg").exists()
+    assert upscale("pictures", "-o", "big", "--skip-existing").returncode == 0
+    assert (tree / "big" / "b.jpg").exists()
+    assert (tree / "big" / "a.png").stat().st_mtime_ns == first
+    assert upscale("pictures", "-o", "big", "-y", "--scale", 3).returncode == 0
+    assert Image.open(tree / "big" / "a.png").size == (30, 24)
+    nothing = upscale("pictures", "-o", "big", "--skip-existing")
+    assert (nothing.returncode, nothing.stdout, nothing.stderr) == (0, "", "")
+
+
+def test_one_broken_picture_does_not_stop_the_others(upscale, tree: Path) -> None:
+    (tree / "pictures" / "aa.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    (tree / "pictures" / "z.gif").write_bytes(b"no picture")
+    done = upscale("pictures", "-o", "big", "--log", "json")
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("bigsharp: ") for line in lines)
+    assert "aa.png" in "".join(lines[:2])
+    assert "z.gif" in "".join(lines[:2])
+    assert lines[2] == "bigsharp: 2 of 4 pictures failed"
+    assert set(written(tree / "big")) == {"a.png", "b.jpg"}
+    events = {Path(e["source"]).name: e for e in map(json.loads, done.stdout.splitlines())}
+    assert {name: event["error"] is None for name, event in events.items()} == {
+        "a.png": True, "b.jpg": True, "aa.png": False, "z.gif": False,
+    }  # fmt: skip
+
+
+def test_pipes(tree: Path) -> None:
+    content = (tree / "pictures" / "b.jpg").read_bytes()
+
+    def run(*words: str, given: bytes = content) -> subprocess.CompletedProcess[bytes]:
+        line = [sys.executable, "-m", "bigsharp", "upscale", "-m", "bicubic", *words]
+        return subprocess.run(line, input=given, capture_output=True, cwd=tree)
+
+    done = run("-")
+    image = Image.open(io.BytesIO(done.stdout))
+    assert (image.format, image.size, done.stderr) == ("JPEG", (22, 16), b"")
+    assert Image.open(io.BytesIO(run("-", "-o", "-", "--format", "webp").stdout)).format == "WEBP"
+    assert run("-", "-o", "piped.png").returncode == 0
+    assert Image.open(tree / "piped.png").size == (22, 16)
+    assert Image.open(io.BytesIO(run("pictures/a.png", "-o", "-").stdout)).size == (20, 16)
+    broken = run("-", given=b"nothing")
+    assert (broken.returncode, broken.stdout) == (2, b"")
+    assert broken.stderr == b"bigsharp: the picture: not a picture that bigsharp can read\n"
+
+
+def test_times_are_kept_on_request(upscale, tree: Path) -> None:
+    os.utime(tree / "pictures" / "a.png", (1_000_000_000, 1_000_000_000))
+    assert upscale("pictures/a.png", "--keep-times").returncode == 0
+    assert (tree / "pictures" / "a-x2.png").stat().st_mtime == 1_000_000_000
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_end_in_the_middle_leaves_whole_files_alone(
+    tree: Path, number: signal.Signals, status: int
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (250, 250, 3)).astype(np.uint8)
+    for k in range(12):
+        Image.fromarray(noise).save(tree / "pictures" / f"large{k:02}.bmp")
+    line = [sys.executable, "-m", "bigsharp", "upscale", "pictures", "-o", "big", "-s", "3"]
+    process = subprocess.Popen(line, cwd=tree, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    while not list((tree / "big").glob("large00.bmp")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == status
+    word = "interrupted" if number == signal.SIGINT else "terminated"
+    assert errors == f"bigsharp: {word}\n".encode()
+    found = written(tree / "big")
+    assert 0 < len(found) < 14
+    assert not list((tree / "big").glob(".part-*"))
+
+
+def test_a_job_can_be_pickled_and_planned_from_python(tree: Path) -> None:
+    import pickle
+
+    planned = jobs.plan([tree / "pictures"], tree / "big", bigsharp.Size(2), recursive=True)
+    assert pickle.loads(pickle.dumps(planned)) == planned
+    assert [job.output.relative_to(tree / "big").as_posix() for job in planned] == [
+        "a.png", "b.jpg", "in/a.png", "in/deep/c.webp",
+    ]  # fmt: skip
+    (tree / "empty").mkdir()
+    with pytest.raises(BigsharpError, match="`recursive`"):
+        jobs.plan([tree / "empty"], tree / "big", bigsharp.Size(2))
+
+
+def test_odd_names(upscale, tree: Path) -> None:
+    odd = ["two\nlines.png", "-dash.png", "@at.png", "{stem}.png", "café ☕.png", "[a].png"]
+    (tree / "odd").mkdir()
+    for name in odd:
+        Image.new("L", (4, 4)).save(tree / "odd" / name)
+    raw = os.fsdecode(b"not-utf8-\xff.png")
+    Image.new("L", (4, 4)).save(tree / "odd" / raw)
+    done = upscale("odd", "-o", "big", "-q")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in (tree / "big").iterdir()} == {*odd, raw}
+    assert upscale("--", "odd/[a].png").returncode == 0
+    assert upscale(f"odd/{raw}", "-q").returncode == 0
+
+
+def test_devices_and_folders_without_permission(upscale, tree: Path) -> None:
+    os.mkfifo(tree / "pipe.png")
+    for words in (("pipe.png",), ("/dev/zero",), ("pictures/a.png", "-o", "pipe.png")):
+        done = upscale(*words)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "pipe" in done.stderr
+    done = upscale("a.png")
+    assert "a.png: no such file" in done.stderr
+
+
+def test_whoever_leaves_the_verb_out_is_told(command, tree: Path) -> None:
+    done = command("pictures/a.png", cwd=tree)
+    assert done.returncode == 2
+    assert "Did you mean: bigsharp upscale pictures/a.png" in done.stderr
+    assert command("-h").stdout == command("--help").stdout
