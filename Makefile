@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-slow lint speed sanitize clean
+.PHONY: demo test test-slow lint fix speed sanitize clean
 
 demo: .venv/base
 	@mkdir -p demo
@@ -24,6 +24,13 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror native/*.cpp native/*.hpp
+
+fix: .venv/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i native/*.cpp native/*.hpp
+	$(BIN)/python tools/reference.py
 
 speed: .venv/dev
 	for name in startup resize upscale engines train; do \

@@ -10,7 +10,8 @@
 namespace bigsharp {
 namespace {
 
-// Loops on their own, with pointers that do not overlap, so that the compiler makes vectors of them.
+// Loops on their own, with pointers that do not overlap, so that the compiler makes vectors of
+// them.
 void copy_where(const float* __restrict mask, const float* __restrict from, std::size_t count,
                 float* __restrict to) {
     for (std::size_t i = 0; i < count; ++i) {
@@ -65,7 +66,9 @@ public:
         return rows_.data() + stride_ * (inside ? row : shape_.height);
     }
     // A row to write to; where there is none, one whose content is nobody's.
-    float* place(int row) const { return rows_.data() + stride_ * std::min(row, shape_.height + 1); }
+    float* place(int row) const {
+        return rows_.data() + stride_ * std::min(row, shape_.height + 1);
+    }
 
     int tiles() const { return tiles_; }
 
@@ -108,7 +111,8 @@ void for_bands(const Padded& input, int height, const Work& work) {
     for (int top = 0; top < height; top += kMostBands * kTile) {
         Bands bands;
         bands.count = std::min((height - top + kTile - 1) / kTile, kMostBands);
-        for (int row = 0; row < bands.count * kTile + 2; ++row) bands.in[row] = input[top - 1 + row];
+        for (int row = 0; row < bands.count * kTile + 2; ++row)
+            bands.in[row] = input[top - 1 + row];
         work(bands, top);
     }
 }
@@ -126,8 +130,7 @@ void convolve_batch(const Kernels& kernels, const BatchShape& shape, const float
             for_bands(input, shape.height, [&](Bands& bands, int top) {
                 for (int row = 0; row < bands.count * kTile; ++row)
                     bands.out[row] = output.place(top + row);
-                kernels.convolve(bands, 0, input.tiles(), weights, scratch.work.data(),
-                                 batch);
+                kernels.convolve(bands, 0, input.tiles(), weights, scratch.work.data(), batch);
             });
             output.copy_to(y + image * size);
         }
@@ -155,8 +158,8 @@ void correlate_batch(const Kernels& kernels, const BatchShape& shape, const floa
             for_bands(input, shape.height, [&](Bands& bands, int top) {
                 for (int row = 0; row < bands.count * kTile; ++row)
                     bands.out[row] = output[top + row];
-                kernels.correlate(bands, 0, input.tiles(), shape.channels,
-                                  scratch.work.data(), batch, own);
+                kernels.correlate(bands, 0, input.tiles(), shape.channels, scratch.work.data(),
+                                  batch, own);
             });
         }
     };

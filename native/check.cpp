@@ -42,8 +42,8 @@ Planes convolve(const Planes& in, const Layer& layer, int height, int width, boo
                     for (int k = 0; k < 9; ++k) {
                         const int v = y + k / 3 - 1, u = x + k % 3 - 1;
                         if (v >= 0 && v < height && u >= 0 && u < width)
-                            total += layer.weight[(o * layer.inputs + i) * 9 + k] *
-                                     in[i][v * width + u];
+                            total +=
+                                layer.weight[(o * layer.inputs + i) * 9 + k] * in[i][v * width + u];
                     }
                 out[o][y * width + x] = relu && total < 0 ? 0 : total;
             }
@@ -94,7 +94,8 @@ double batch_error(const Kernels& kernels, int height, int width, int threads) {
     for (int out = 0; out < channels; ++out)
         for (int in = 0; in < channels; ++in)
             for (int k = 0; k < 9; ++k)
-                taps[(k * channels + in) * channels + out] = layer.weight[(out * channels + in) * 9 + k];
+                taps[(k * channels + in) * channels + out] =
+                    layer.weight[(out * channels + in) * 9 + k];
     kernels.pack(taps.data(), channels, packed.data());
 
     const BatchShape shape{images, height, width, channels};
@@ -103,7 +104,8 @@ double batch_error(const Kernels& kernels, int height, int width, int threads) {
     for (float& value : x) value = normal(random_source);
     const Weights weights{packed.data(), layer.bias.data(), channels, true};
     convolve_batch(kernels, shape, x.data(), nullptr, weights, y.data(), threads);
-    correlate_batch(kernels, shape, x.data(), x.data(), y.data(), taps.data(), bias.data(), threads);
+    correlate_batch(kernels, shape, x.data(), x.data(), y.data(), taps.data(), bias.data(),
+                    threads);
 
     Planes last(channels, std::vector<double>(height * width));
     const std::size_t start = (images - 1) * last[0].size() * channels;
@@ -130,7 +132,8 @@ int main() {
                 for (const int width : {1, 2, 5, 16, 37})
                     for (const int threads : {1, 2, 5}) {
                         const int push = 1 + (height + width) % 7;
-                        worst = std::max(worst, error(*kernels, channels, height, width, threads, push));
+                        worst = std::max(worst,
+                                         error(*kernels, channels, height, width, threads, push));
                         ++cases;
                     }
         for (const int height : {1, 4, 18})

@@ -15,14 +15,14 @@ constexpr int kChunk = 64;
 
 // Bᵀ d B of the tiles [first, last), channels [channel, channel + count). Neighbouring tiles share
 // two columns, which are transformed along the column once.
-void transform_tiles(const float* const in[kSpan], int first, int last, int channel, int count, int channels,
-                     float* out, std::size_t stride) {
+void transform_tiles(const float* const in[kSpan], int first, int last, int channel, int count,
+                     int channels, float* out, std::size_t stride) {
     alignas(kAlignment) float columns[kSpan][kSpan][kChunk];
     for (int tile = first; tile < last; ++tile) {
         const int begin = (tile - first) * kTile;  // the columns are a ring: column j at j mod 6
         for (int j = tile == first ? 0 : 2; j < kSpan; ++j) {
             const std::size_t at = static_cast<std::size_t>(tile * kTile + j) * channels + channel;
-            float(*column)[kChunk] = columns[(begin + j) % kSpan];
+            float (*column)[kChunk] = columns[(begin + j) % kSpan];
             for (int c = 0; c < count; c += kLanes) {
                 Vector d[kSpan], t[kSpan];
 #pragma GCC unroll 6
@@ -110,7 +110,8 @@ void embed(const Bands& bands, int first, int last, const EdgeWeights& weights) 
             for (int c = 0; c < channels; c += kLanes) {
                 Vector total = load(weights.bias + c);
                 for (int k = 0; k < 9; ++k)
-                    total += bands.in[row + k / 3][x + k % 3] * load(weights.taps + k * channels + c);
+                    total +=
+                        bands.in[row + k / 3][x + k % 3] * load(weights.taps + k * channels + c);
                 store(out + c, relu(total));
             }
         }
@@ -152,7 +153,8 @@ void unpack_gradient(const float* sums, int channels, float* taps) {
     const std::size_t matrix = static_cast<std::size_t>(channels) * channels;
     for (std::size_t at = 0; at < matrix; at += kLanes) {
         Vector u[kSpan][kSpan], g[3][3];
-        for (int k = 0; k < kFrequencies; ++k) u[k / kSpan][k % kSpan] = load(sums + k * matrix + at);
+        for (int k = 0; k < kFrequencies; ++k)
+            u[k / kSpan][k % kSpan] = load(sums + k * matrix + at);
         filter_gradient(u, g);
         for (int k = 0; k < 9; ++k) store(taps + k * matrix + at, g[k / 3][k % 3]);
     }
@@ -239,7 +241,7 @@ double peak(double seconds) {
 }  // namespace
 
 extern const Kernels BIGSHARP_KERNELS;
-const Kernels BIGSHARP_KERNELS = {BIGSHARP_NAME, kLanes,    pack,            convolve, embed,
-                                  reconstruct,   correlate, unpack_gradient, peak};
+const Kernels BIGSHARP_KERNELS = {
+    BIGSHARP_NAME, kLanes, pack, convolve, embed, reconstruct, correlate, unpack_gradient, peak};
 
 }  // namespace bigsharp

@@ -5,13 +5,13 @@
 
 namespace bigsharp {
 
-constexpr int kTile = 4;                       // outputs of a tile, on a side
-constexpr int kSpan = kTile + 2;               // inputs of a tile, on a side
-constexpr int kFrequencies = kSpan * kSpan;    // of a transformed tile
-constexpr int kBlock = 6;                      // tiles that the micro-kernel multiplies at once
-constexpr int kAlignment = 64;                 // of every row and weight, in bytes
+constexpr int kTile = 4;                     // outputs of a tile, on a side
+constexpr int kSpan = kTile + 2;             // inputs of a tile, on a side
+constexpr int kFrequencies = kSpan * kSpan;  // of a transformed tile
+constexpr int kBlock = 6;                    // tiles that the micro-kernel multiplies at once
+constexpr int kAlignment = 64;               // of every row and weight, in bytes
 
-constexpr int kMostBands = 4;                  // of four rows, that a step takes at once
+constexpr int kMostBands = 4;  // of four rows, that a step takes at once
 
 // Bands of four rows of output, and the input that they depend on, two rows more. A row of features
 // holds a pixel's channels side by side, and begins and ends with a pixel of zeros: the padding's.

@@ -20,9 +20,7 @@ namespace bigsharp {
 
 struct FreeAligned {
     std::size_t alignment = kAlignment;
-    void operator()(float* values) const {
-        ::operator delete(values, std::align_val_t{alignment});
-    }
+    void operator()(float* values) const { ::operator delete(values, std::align_val_t{alignment}); }
 };
 
 // All zero at first.
@@ -51,8 +49,8 @@ private:
 };
 
 // Floats that come back when they are let go of, and are given out again as they are. A step of
-// training asks for the same hundreds of megabytes as the one before; to have the system hand out and
-// clear fresh pages each time took as long as the convolutions.
+// training asks for the same hundreds of megabytes as the one before; to have the system hand out
+// and clear fresh pages each time took as long as the convolutions.
 class Recycled {
 public:
     explicit Recycled(std::size_t count) : count_(count), values_(take(count)) {}

@@ -83,8 +83,7 @@ public:
 
 private:
     static const Network& checked(const Network& network, long width, int threads) {
-        if (network.delay == 0)
-            throw nb::value_error("the network gives no image yet");
+        if (network.delay == 0) throw nb::value_error("the network gives no image yet");
         if (width < 1 || width > kWidest || threads < 1)
             throw nb::value_error("a stream has 1 to 16777216 columns, and threads of at least 1");
         return network;
@@ -132,7 +131,8 @@ using NewValues = nb::ndarray<nb::numpy, float, nb::ndim<1>>;
 
 BatchShape shape_of(const Batch& x, const Kernels& kernels) {
     for (std::size_t i = 0; i < 4; ++i)
-        if (x.shape(i) == 0) throw nb::value_error("a batch has images, rows, columns and channels");
+        if (x.shape(i) == 0)
+            throw nb::value_error("a batch has images, rows, columns and channels");
     const BatchShape shape{static_cast<int>(x.shape(0)), static_cast<int>(x.shape(1)),
                            static_cast<int>(x.shape(2)), static_cast<int>(x.shape(3))};
     if (shape.channels % kernels.lanes != 0)
@@ -194,35 +194,39 @@ NB_MODULE(_native, module) {
     using namespace bigsharp;
 
     nb::class_<Network>(module, "Network")
-        .def("__init__",
-             [](Network* self, const char* instructions) {
-                 new (self) Network(kernels(instructions));
-             },
-             "instructions"_a = "")
+        .def(
+            "__init__",
+            [](Network* self, const char* instructions) {
+                new (self) Network(kernels(instructions));
+            },
+            "instructions"_a = "")
         .def_prop_ro("instructions", [](const Network& n) { return n.kernels.name; })
         .def_prop_ro("bytes_per_column", &bytes_per_column)
-        .def("pack",
-             [](Network& n, const Filters& weight, const Values& bias) {
-                 const std::size_t channels = weight.shape(0);
-                 check(weight, bias, channels, channels);
-                 return n.pack(weight.data(), bias.data(), static_cast<int>(channels));
-             },
-             "weight"_a, "bias"_a)
-        .def("embed",
-             [](Network& n, const Filters& weight, const Values& bias) {
-                 check(weight, bias, weight.shape(0), 1);
-                 return n.embed(weight.data(), bias.data(), static_cast<int>(weight.shape(0)));
-             },
-             "weight"_a, "bias"_a)
+        .def(
+            "pack",
+            [](Network& n, const Filters& weight, const Values& bias) {
+                const std::size_t channels = weight.shape(0);
+                check(weight, bias, channels, channels);
+                return n.pack(weight.data(), bias.data(), static_cast<int>(channels));
+            },
+            "weight"_a, "bias"_a)
+        .def(
+            "embed",
+            [](Network& n, const Filters& weight, const Values& bias) {
+                check(weight, bias, weight.shape(0), 1);
+                return n.embed(weight.data(), bias.data(), static_cast<int>(weight.shape(0)));
+            },
+            "weight"_a, "bias"_a)
         .def("convolve", &Network::convolve, "input"_a, "weights"_a)
-        .def("reconstruct",
-             [](Network& n, int input, const Filters& weight, const Values& bias, float share,
-                bool skip) {
-                 check(weight, bias, 1, weight.shape(1));
-                 n.reconstruct(input, weight.data(), bias.data()[0],
-                               static_cast<int>(weight.shape(1)), share, skip);
-             },
-             "input"_a, "weight"_a, "bias"_a, "share"_a, "skip"_a);
+        .def(
+            "reconstruct",
+            [](Network& n, int input, const Filters& weight, const Values& bias, float share,
+               bool skip) {
+                check(weight, bias, 1, weight.shape(1));
+                n.reconstruct(input, weight.data(), bias.data()[0],
+                              static_cast<int>(weight.shape(1)), share, skip);
+            },
+            "input"_a, "weight"_a, "bias"_a, "share"_a, "skip"_a);
 
     nb::class_<GuardedStream>(module, "Stream")
         .def(nb::init<const Network&, long, int>(), "network"_a, "width"_a, "threads"_a,
@@ -234,7 +238,8 @@ NB_MODULE(_native, module) {
         const Kernels* found = choose_kernels();
         return found ? found->name : nullptr;
     });
-    module.def("convolve", &convolve, "x"_a, "mask"_a.none(), "taps"_a, "bias"_a, "relu"_a, "threads"_a);
+    module.def("convolve", &convolve, "x"_a, "mask"_a.none(), "taps"_a, "bias"_a, "relu"_a,
+               "threads"_a);
     module.def("correlate", &correlate, "x"_a, "gradient"_a, "mask"_a, "threads"_a);
     module.def("lanes", [] { return choose_kernels() ? choose_kernels()->lanes : 0; });
     module.def("peak", &peak, "instructions"_a, "threads"_a, "seconds"_a);

@@ -35,7 +35,7 @@ public:
 
     const Kernels& kernels;
     std::deque<Step> steps;  // whose addresses stay, whatever is added
-    int channels = 0;  // between the steps, filled up
+    int channels = 0;        // between the steps, filled up
 
     // Of the image, in rows, before the first row of the output is finished; 0 while there is none.
     int delay = 0;

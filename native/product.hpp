@@ -40,12 +40,18 @@ template <int Vectors>
 inline void multiply_block(int tiles, const float* in, const float* panel, float* out,
                            int channels) {
     switch (tiles) {
-        case 6: return multiply<6, Vectors>(in, panel, out, channels);
-        case 5: return multiply<5, Vectors>(in, panel, out, channels);
-        case 4: return multiply<4, Vectors>(in, panel, out, channels);
-        case 3: return multiply<3, Vectors>(in, panel, out, channels);
-        case 2: return multiply<2, Vectors>(in, panel, out, channels);
-        default: return multiply<1, Vectors>(in, panel, out, channels);
+        case 6:
+            return multiply<6, Vectors>(in, panel, out, channels);
+        case 5:
+            return multiply<5, Vectors>(in, panel, out, channels);
+        case 4:
+            return multiply<4, Vectors>(in, panel, out, channels);
+        case 3:
+            return multiply<3, Vectors>(in, panel, out, channels);
+        case 2:
+            return multiply<2, Vectors>(in, panel, out, channels);
+        default:
+            return multiply<1, Vectors>(in, panel, out, channels);
     }
 }
 

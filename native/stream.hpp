@@ -1,9 +1,9 @@
 // A picture restored as a stream of rows.
 //
 // In a pass, one to four bands of four rows go through all convolutions. A convolution needs a row
-// below those that it gives, so each works one row higher than the one that it reads: once the image
-// has come down to row r, a step of delay d gives the rows up to r − d. Of its input it needs two
-// rows of the pass before; nothing else is kept, whatever the picture's height, and nothing is
+// below those that it gives, so each works one row higher than the one that it reads: once the
+// image has come down to row r, a step of delay d gives the rows up to r − d. Of its input it needs
+// two rows of the pass before; nothing else is kept, whatever the picture's height, and nothing is
 // computed twice. Threads share a pass by its columns.
 #pragma once
 
@@ -36,7 +36,8 @@ public:
     long width() const { return width_; }
 
 private:
-    // The rows that a step's output is read from: the last two of the pass before, and the new ones.
+    // The rows that a step's output is read from: the last two of the pass before, and the new
+    // ones.
     using Window = std::array<float*, kMostBands * kTile + 2>;
     // A step's part of the present pass: its first row, and where it reads and writes.
     struct Task {
@@ -60,11 +61,11 @@ private:
     const long delay_;
     const long width_;
     const int tiles_, threads_;
-    const int pass_;            // rows
-    const int batch_;           // tiles
-    const long ring_;           // rows of image and output that are kept
-    const long image_stride_;   // with padding
-    const std::size_t row_;     // floats of a row of features, with padding
+    const int pass_;           // rows
+    const int batch_;          // tiles
+    const long ring_;          // rows of image and output that are kept
+    const long image_stride_;  // with padding
+    const std::size_t row_;    // floats of a row of features, with padding
     const Floats image_, output_, blank_;
     Floats features_;
     std::vector<Floats> scratch_;  // of each thread
@@ -73,11 +74,11 @@ private:
     long given_ = 0;
     long fed_ = 0, height_, passes_ = 0;
 
-    float *zeros_, *unwanted_;           // a row that is padding, and one for what is none's
-    std::vector<float*> free_;           // rows of features
-    std::vector<Window> windows_;        // of each step's output
-    std::vector<int> last_reader_;       // of each step's output
-    std::vector<Task> tasks_;            // of the present pass, one a step
+    float *zeros_, *unwanted_;      // a row that is padding, and one for what is none's
+    std::vector<float*> free_;      // rows of features
+    std::vector<Window> windows_;   // of each step's output
+    std::vector<int> last_reader_;  // of each step's output
+    std::vector<Task> tasks_;       // of the present pass, one a step
 };
 
 }  // namespace bigsharp

@@ -74,11 +74,11 @@ inline void transform_filter(const Vector g[3][3], Vector out[6][6]) {
     for (int i = 0; i < 6; ++i) {
         Vector row[3];
         for (int b = 0; b < 3; ++b)
-            row[b] = kFilter.g[i][0] * g[0][b] + kFilter.g[i][1] * g[1][b] +
-                     kFilter.g[i][2] * g[2][b];
+            row[b] =
+                kFilter.g[i][0] * g[0][b] + kFilter.g[i][1] * g[1][b] + kFilter.g[i][2] * g[2][b];
         for (int j = 0; j < 6; ++j)
-            out[i][j] = kFilter.g[j][0] * row[0] + kFilter.g[j][1] * row[1] +
-                        kFilter.g[j][2] * row[2];
+            out[i][j] =
+                kFilter.g[j][0] * row[0] + kFilter.g[j][1] * row[1] + kFilter.g[j][2] * row[2];
     }
 }
 

@@ -1,6 +1,9 @@
 """Who may import whom; see docs/architecture.md."""
 
 import ast
+import doctest
+import importlib
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import pytest
 
 import bigsharp
 
+ROOT = Path(__file__).parents[1]
 PACKAGE = Path(bigsharp.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -56,6 +60,20 @@ def test_the_exported_names() -> None:
     assert all(hasattr(bigsharp, name) for name in bigsharp.__all__)
 
 
+def test_the_reference_of_the_command_line_is_what_it_prints() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert page == runpy.run_path(str(ROOT / "tools" / "reference.py"))["page"]()
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if ">>> " in path.read_text(encoding="utf-8")], ids=module
+)
+def test_the_examples_in_docstrings(path: Path) -> None:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    name = ".".join(part for part in parts if part != "__init__")
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
 def test_the_versions_agree() -> None:
-    citation = (Path(__file__).parents[1] / "CITATION.cff").read_text(encoding="utf-8")
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"version: {bigsharp.__version__}\n" in citation

@@ -90,7 +90,7 @@ def new_network(instructions: str = "") -> Network:
         There is no native engine here, or the machine has no such instructions.
     """
     if _native is None:
-        raise BigsharpError(f"{why_not()}; use --engine onnx")
+        raise BigsharpError(f"{why_not()}; use `engine` onnx")
     try:
         return _native.Network(instructions)
     except RuntimeError as error:

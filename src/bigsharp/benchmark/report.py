@@ -56,7 +56,7 @@ def parse_crop(words: str) -> tuple[str, Box | None]:
     try:
         left, top, width, height = map(int, numbers.split(","))
     except ValueError:
-        raise BigsharpError(f"--crop: {words!r} is not IMAGE:LEFT,TOP,WIDTH,HEIGHT") from None
+        raise BigsharpError(f"`crop`: {words!r} is not IMAGE:LEFT,TOP,WIDTH,HEIGHT") from None
     return name, Box(left, top, width, height)
 
 
@@ -173,7 +173,7 @@ def choose_images(
             if name in (path.name, path.stem)
         ]
         if not found:
-            raise BigsharpError(f"--crop: no image is called {name!r} in {', '.join(sets)}")
+            raise BigsharpError(f"`crop`: no image is called {name!r} in {', '.join(sets)}")
         for data, path in found:
             chosen[data].append((path, box))
     return chosen

@@ -215,7 +215,7 @@ def check_bicubic(data: Sequence[str], scales: Sequence[float], **settings: Any)
                 f"and {entry.psnr:.2f} is published: images or protocol ({result.protocol}) differ"
             )
     if not any(find(result.data, result.scale, BICUBIC) for result in found):
-        raise BigsharpError("--check: no bicubic score is published of these sets and scales")
+        raise BigsharpError("`check`: no bicubic score is published of these sets and scales")
 
 
 def _key(data: str, path: Path, hr: str, scale: float, method: Method, rules: Rules) -> Key:

@@ -5,6 +5,7 @@ Nothing but Typer is imported before a verb runs, so that the help answers at on
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import signal
@@ -48,6 +49,7 @@ class _Ended(BaseException):
 
 def main() -> NoReturn:
     """Run the command line; errors meant for people become one line and exit status 2."""
+    _make_printable()
     logging.basicConfig(format="bigsharp: %(message)s")
     # What decoders say of odd files beside their exceptions is no news to a user.
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
@@ -57,7 +59,7 @@ def main() -> NoReturn:
     try:
         status = app(standalone_mode=False)
     except BigsharpError as error:
-        _fail(_as_options(str(error)))
+        _fail(str(error))
     except _Ended as end:
         say(end.word)
         sys.exit(end.status)
@@ -71,13 +73,16 @@ def main() -> NoReturn:
     sys.exit(status or 0)
 
 
+def _make_printable() -> None:
+    """Let any path be printed on any console: Windows' code pages have no ×, and names any byte."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            unicode = stream.encoding.lower().replace("-", "") == "utf8"
+            stream.reconfigure(errors="surrogateescape" if unicode else "backslashreplace")
+
+
 def _end(signum: int, frame: object) -> None:
     raise _Ended(signum)
-
-
-def _as_options(message: str) -> str:
-    """Parameters of the API, which stand in backticks, as options of the command line."""
-    return re.sub(r"`(\w+)`", lambda found: "--" + found[1].replace("_", "-"), message)
 
 
 def _with_hint(message: str) -> str:
@@ -91,10 +96,20 @@ def _fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(f"bigsharp {bigsharp.__version__}")
-        raise typer.Exit
+def _details() -> None:
+    """Print what a report of a bug should say."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from bigsharp import kernels
+
+    print(f"native engine: {kernels.instructions() or kernels.why_not()}")
+    print(f"Python {platform.python_version()} on {platform.platform()}")
+    for library in ("numpy", "pillow", "openimageio", "onnxruntime", "typer", "torch"):
+        try:
+            print(f"{library} {version(library)}")
+        except PackageNotFoundError:
+            print(f"{library}: not installed")
 
 
 @app.callback(invoke_without_command=True)
@@ -102,9 +117,17 @@ def root(
     context: typer.Context,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        typer.Option("--version", help="Print the version."),
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="With --version: engine and libraries, too.")
     ] = False,
 ) -> None:
     """Make a small picture big and sharp, at any scale factor."""
+    if version:
+        print(f"bigsharp {bigsharp.__version__}")
+        if verbose:
+            _details()
+        raise typer.Exit
     if context.invoked_subcommand is None:
         print(context.get_help())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,9 +57,21 @@ def numbers(text: str, option: str) -> list[float]:
         raise BigsharpError(f"{option}: {text!r} is not a list of numbers such as 2,3,4") from None
 
 
+#: Parameters of the API that are options by another name.
+_OPTIONS = {"start": "--from"}
+
+
 def say(message: str, file: TextIO | None = None) -> None:
-    """Print one line on standard error, as this program's."""
-    print(f"bigsharp: {' '.join(message.split())}", file=file or sys.stderr, flush=True)
+    """Print one line on standard error, as this program's.
+
+    Parameters of the API, which stand in backticks, become options of the command line.
+    """
+    line = re.sub(
+        r"`(\w+)`",
+        lambda found: _OPTIONS.get(found[1], "--" + found[1].replace("_", "-")),
+        " ".join(message.split()),
+    )
+    print(f"bigsharp: {line}", file=file or sys.stderr, flush=True)
 
 
 def progress_bar(quiet: bool, *more: str | ProgressColumn, file: TextIO | None = None) -> Progress:

@@ -29,7 +29,7 @@ def upscale(
     images: Annotated[
         list[str],
         typer.Argument(
-            metavar="IN...", help="Pictures, folders, patterns, @LIST files, or - for stdin."
+            metavar="IN", help="Pictures, folders, patterns, @LIST files, or - for stdin."
         ),
     ],
     output: Annotated[

@@ -102,10 +102,15 @@ def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> En
     if engine != "auto" and engine not in FILES[suffix]:
         runs = " and ".join(s for s, engines in FILES.items() if engine in engines)
         raise BigsharpError(
-            f"{model}: engine {engine} runs {runs} files; leave --engine out, or make another kind "
+            f"{model}: engine {engine} runs {runs} files; leave `engine` out, or make another kind "
             "with `bigsharp export`"
         )
     if suffix == ".onnx":
+        if importlib.util.find_spec("onnxruntime") is None:
+            raise BigsharpError(
+                "ONNX Runtime is not installed here (not every machine and Python has a build of "
+                "it); give `engine` native, or torch"
+            )
         from bigsharp.engines.onnx import OnnxEngine
 
         return OnnxEngine(model, threads)
@@ -123,6 +128,7 @@ def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> En
 
 
 def _open_torch(path: str, threads: int) -> Engine:
+    networks.require_torch()
     from bigsharp.engines.torch import TorchEngine
 
     return TorchEngine(path, "cuda" if has_cuda() else "cpu", threads)

@@ -1,4 +1,4 @@
-"""Models by name: what `--model` takes, ready to restore."""
+"""Models by name: what ``model`` takes, ready to restore."""
 
 from __future__ import annotations
 

@@ -78,12 +78,12 @@ def find_root(root: str | Path | None = None) -> Path:
     given = root or os.environ.get(VARIABLE)
     if not given:
         raise BigsharpError(
-            f"no image sets: set {VARIABLE}, or --root, to the folder that holds them "
+            f"no image sets: set {VARIABLE}, or `root`, to the folder that holds them "
             "(`bigsharp data` lists them)"
         )
     path = Path(given)
     if not path.is_dir():
-        raise BigsharpError(f"{path}: not a folder; {VARIABLE} or --root should name one")
+        raise BigsharpError(f"{path}: not a folder; {VARIABLE} or `root` should name one")
     return path
 
 

@@ -45,7 +45,7 @@ def claim(folder: Path, resume: bool) -> FileLock:
         raise BigsharpError(f"{folder / LAST}: no such file")
     if not resume and (folder / LAST).exists():
         raise BigsharpError(
-            f"{folder}: holds a run already; go on with --resume, or name another folder with -o"
+            f"{folder}: holds a run already; go on with `resume`, or name another `output`"
         )
     lock = FileLock(folder / "lock", timeout=0)
     try:
@@ -146,7 +146,7 @@ def _read_part(path: Path) -> Any:
     except Exception as error:
         raise BigsharpError(
             f"{path}: missing or damaged, and the run cannot go on without it ({error}); "
-            f"start another from {path.with_name(LAST)} with --from"
+            f"start another from {path.with_name(LAST)} as its `start`"
         ) from None
 
 

@@ -448,5 +448,5 @@ def choose_device(name: str) -> str:
         raise errors.unknown("device", name, ("auto", "cpu", "cuda"))
     found = torch.cuda.is_available()
     if name == "cuda" and not found:
-        raise BigsharpError("PyTorch finds no CUDA GPU here; use --device cpu")
+        raise BigsharpError("PyTorch finds no CUDA GPU here; use `device` cpu")
     return "cuda" if found and name != "cpu" else "cpu"

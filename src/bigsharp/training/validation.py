@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,9 +49,10 @@ class ValidationSet:
 
     def psnr(self, restored: Tensor) -> float:
         """Mean PSNR of the restored images, rounded, clipped and shaved as published."""
-        border = math.ceil(self.scale)
+        border = protocol.PROTOCOLS["published"].shaved(self.scale)
         inside = (..., slice(border, -border), slice(border, -border))
-        difference = (restored * 255).round().clip(0, 255) - self.hr * 255
+        # `protocol.comparable` on the device: rounded half up, and clipped.
+        difference = (restored * 255 + 0.5).floor().clip(0, 255) - self.hr * 255
         error = difference[inside].square().mean(dim=(1, 2, 3))
         return float((10 * torch.log10(255**2 / error)).mean())
 
