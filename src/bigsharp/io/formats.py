@@ -59,7 +59,10 @@ _BY_EXTENSION = {extension: entry for entry in FORMATS for extension in entry.ex
 EXTENSIONS = tuple(_BY_EXTENSION)
 
 #: Extensions by which a folder's pictures are known; more is read than is written.
-READ = frozenset(EXTENSIONS) | {".heic", ".heif", ".jxl", ".jp2", ".tga", ".psd", ".ico", ".qoi"}
+READ = frozenset(EXTENSIONS) | {
+    *(".heic", ".heif", ".jxl", ".jp2", ".j2k", ".tga", ".psd", ".ico", ".qoi", ".dds", ".pcx"),
+    *(".sgi", ".icns", ".dib"),
+}
 
 
 def format_of(path: str | Path) -> Format:

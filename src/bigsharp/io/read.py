@@ -250,8 +250,11 @@ def _one_sentence(name: str) -> Iterator[None]:
     except UnidentifiedImageError:
         raise BigsharpError(f"{name}: not a picture that bigsharp can read") from None
     except Exception as error:
-        # The decoders meet damaged files with exceptions of a dozen types.
-        raise BigsharpError(f"{name}: damaged or truncated ({error})") from None
+        # The decoders meet damaged files with exceptions of a dozen types, some of which say
+        # nothing to a user.
+        silent = isinstance(error, KeyError | IndexError | struct.error) or not str(error)
+        reason = "" if silent else f" ({error})"
+        raise BigsharpError(f"{name}: damaged or truncated{reason}") from None
 
 
 def _opened(source: str | Path | bytes) -> Any:

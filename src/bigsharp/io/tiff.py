@@ -51,7 +51,10 @@ def directories(file: IO[bytes]) -> list[ImageFileDirectory_v2]:
         seen.add(following)
         file.seek(following)
         directory = ImageFileDirectory_v2(head)
+        directory.next = -1
         directory.load(file)
+        if directory.next < 0:  # Pillow only warns.
+            raise OSError("a directory is cut off")
         found.append(directory)
         following = directory.next
     if following:
