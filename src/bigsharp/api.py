@@ -144,8 +144,11 @@ def load(model: str | Path = MODEL, engine: str = "auto") -> Upscaler:
     The last few are kept, so that asking again costs nothing; a file that has changed since is
     loaded anew.
     """
-    path = Path(model)
-    return _load(str(model), engine, path.stat().st_mtime_ns if path.is_file() else 0)
+    try:
+        changed = Path(model).stat().st_mtime_ns
+    except (OSError, ValueError):
+        changed = 0  # a name, or no path that the system takes
+    return _load(str(model), engine, changed)
 
 
 @lru_cache(maxsize=4)

@@ -374,6 +374,9 @@ def restore(picture: Picture, job: Job, restorer: Restorer, progress: Progress) 
     check_pixels("the result", target.height, target.width, job.max_pixels)
     if job.tile < 1:
         raise BigsharpError(f"a tile is at least 1 pixel wide, not {job.tile}")
+    # A model that knows larger scales alone restores more than is asked for.
+    best = restorer.restores_at(target, picture.size)
+    check_pixels("what the model restores", best.height, best.width, 4 * job.max_pixels)
     dtype = write.dtype_of(picture, job.saving)
     return upscale_picture(picture, target, restorer, tile=job.tile, dtype=dtype, progress=progress)
 

@@ -229,7 +229,8 @@ def _run(
     tasks: list[Task], setting: Setting, opened: dict[str, Method], jobs: int
 ) -> Iterator[Record]:
     """Records as they come, from this process or from several."""
-    if jobs == 1:
+    jobs = min(jobs, len(tasks))
+    if jobs <= 1:
         for task in tasks:
             yield from _score_image(task, opened, setting)
         return

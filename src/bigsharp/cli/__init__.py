@@ -65,6 +65,11 @@ def main() -> NoReturn:
         sys.exit(end.status)
     except MemoryError:
         _fail("not enough memory; use a smaller scale, or a smaller --tile")
+    except OSError as error:
+        # A path that no system takes, say.
+        if error.filename is None:
+            raise
+        _fail(f"{error.filename}: {error.strerror}")
     except Exception as error:
         # A mistake in the command's own words: Typer's exceptions, whatever its version, have this.
         if not hasattr(error, "format_message"):

@@ -20,6 +20,9 @@ from bigsharp.restore.target import Target
 #: Rows that are converted together.
 _BAND = 256
 
+#: No luma is so large, in [0, 1]; NaN is not below it either.
+_HOPELESS = 1e6
+
 Maps = tuple[AxisMap, AxisMap]
 
 
@@ -96,8 +99,8 @@ def _resample(
     pixels = np.empty(shape + picture.pixels.shape[2:], dtype)
     alpha = None if picture.alpha is None else np.empty(shape, dtype)
     for window, restored in restorer.restore(_plane(picture.pixels), target, tile, progress):
-        if not np.isfinite(restored).all():
-            raise BigsharpError("the network gives no numbers (NaN): its weights are damaged")
+        if not np.abs(restored).max() < _HOPELESS:
+            raise BigsharpError("the model gives no luma (NaN, or huge): its weights are damaged")
         pixels[window] = from_unit(_coloured(restored, picture.pixels, maps, window), dtype)
         if picture.alpha is not None and alpha is not None:
             seen = interpolate(picture.alpha, maps, window, to_unit)

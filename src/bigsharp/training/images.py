@@ -9,7 +9,7 @@ import numpy as np
 
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
-from bigsharp.image.resize import imresize
+from bigsharp.image.resize import imresize, scaled_size
 from bigsharp.io.read import read
 from bigsharp.scoring import protocol
 from bigsharp.scoring.sets import SETS, usable_for_training
@@ -104,6 +104,19 @@ def hold_out(images: Sequence[Array], count: int, smallest: int) -> tuple[list[A
 
 
 def zoom_out(images: Sequence[Array], zooms: Sequence[float], smallest: int) -> list[Array]:
-    """The images at each zoom ≤ 1, where they stay as large as `smallest`; uint8, (H, W)."""
-    zoomed = [image if zoom == 1 else imresize(image, zoom) for zoom in zooms for image in images]
-    return [image for image in zoomed if min(image.shape) >= smallest]
+    """The images at each zoom ≤ 1, where they stay as large as `smallest`; uint8, (H, W).
+
+    Raises
+    ------
+    BigsharpError
+        None does.
+    """
+    zoomed = [
+        image if zoom == 1 else imresize(image, zoom)
+        for zoom in zooms
+        for image in images
+        if scaled_size(min(image.shape), zoom) >= smallest
+    ]
+    if not zoomed:
+        raise BigsharpError(f"at none of the zooms is an image {smallest} pixels on both sides")
+    return zoomed

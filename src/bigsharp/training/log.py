@@ -123,7 +123,8 @@ class RunLog:
 class Board:
     """One event file of TensorBoard.
 
-    PyTorch's own writer leaves the file to a thread, whose failures (a full disk) nobody catches.
+    PyTorch's SummaryWriter leaves the file to a thread, which prints a traceback where it fails, on
+    a full disk say. So the file is written here, by the parts of TensorBoard that it would use.
 
     Parameters
     ----------
