@@ -14,7 +14,6 @@ import json
 import os
 import pickle
 import random
-import resource
 import sys
 import time
 import traceback
@@ -620,14 +619,22 @@ def outcome(use: Callable[[list[str]], None], words: list[str]) -> tuple[int, st
     return 0, said.getvalue()
 
 
+def bound_memory() -> None:
+    """Let no more be mapped than now and `MEMORY`, where the system can be told so."""
+    if sys.platform == "linux":
+        import resource
+
+        mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, mapped + MEMORY))
+
+
 def main(folder: Path, everything: bool) -> None:
     torch.set_num_threads(1)
     work = prepare(folder)
     with contextlib.chdir(work):
         outcome(by_command, ["upscale", "picture.png", "-o", "out.png", "-q"])
         Path("out.png").unlink()
-        mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, mapped + MEMORY))
+        bound_memory()
         for kind in KINDS:
             for number, stranger in enumerate(draw_files(kind)):
                 if not (everything or stranger.refused):
