@@ -137,7 +137,7 @@ def read(path: str | Path) -> tuple[bytes, Packed, int]:
     """
     try:
         content = Path(path).read_bytes()
-        return content, *_from_onnx(content)
+        return content, *_from_onnx(memoryview(content))
     except FileNotFoundError:
         raise BigsharpError(f"{path}: no such file") from None
     except BigsharpError as error:
@@ -146,7 +146,7 @@ def read(path: str | Path) -> tuple[bytes, Packed, int]:
         raise BigsharpError(f"{path}: not a network exported by bigsharp") from None
 
 
-def _from_onnx(content: bytes) -> tuple[Packed, int]:
+def _from_onnx(content: memoryview) -> tuple[Packed, int]:
     model = _message(content, _MODEL)
     (graph,) = (_message(part, _GRAPH) for part in model["graph"])
     (opset,) = (_message(part, _OPSET_ID) for part in model["opset"])
@@ -247,7 +247,7 @@ class _Layers:
         return values[2]
 
 
-def _image(content: bytes) -> str:
+def _image(content: memoryview) -> str:
     """The name of an input or output; a ValueError where it is no plane of any size."""
     image = _message(content, _IMAGE)
     (kind,) = (_message(part, _TYPE) for part in image["type"])
@@ -259,7 +259,7 @@ def _image(content: bytes) -> str:
     return _text(image["name"])
 
 
-def _constant(content: bytes) -> tuple[str, Array]:
+def _constant(content: memoryview) -> tuple[str, Array]:
     constant = _message(content, _CONSTANT)
     (kind,), (values,) = constant["type"], constant["values"]
     array = np.frombuffer(values, _NUMBERS[kind]).reshape(constant["shape"])
@@ -272,7 +272,7 @@ def _text(values: list[Any]) -> str:
     return str(value, "utf-8")
 
 
-def _message(content: Any, names: Mapping[int, str]) -> dict[str, list[Any]]:
+def _message(content: memoryview, names: Mapping[int, str]) -> dict[str, list[Any]]:
     """The fields of a Protocol Buffers message by their names: numbers and bytes, in order.
 
     Raises
@@ -289,17 +289,16 @@ def _message(content: Any, names: Mapping[int, str]) -> dict[str, list[Any]]:
     while at < len(content):
         key, at = _varint(content, at)
         value, at = _varint(content, at)
-        if key & 7 == 2:
-            value, at = content[at : at + value], at + value
-        elif key & 7 != 0:
+        if key & 7 not in (0, 2):
             raise ValueError("no field of ours has this type")
-        found[names[key >> 3]].append(value)
+        found[names[key >> 3]].append(value if key & 7 == 0 else content[at : at + value])
+        at += value if key & 7 == 2 else 0
     if at != len(content):
         raise ValueError("the last field is cut short")
     return found
 
 
-def _varint(content: bytes, at: int) -> tuple[int, int]:
+def _varint(content: memoryview, at: int) -> tuple[int, int]:
     """A number of 7 bits a byte, and where the next field begins."""
     value = shift = 0
     while True:
