@@ -272,6 +272,18 @@ def test_a_batch_that_memory_cannot_hold(
     Trainer(recipe, tmp_path)
 
 
+def test_memory_that_ends_is_one_line(recipe: Recipe, tmp_path: Path) -> None:
+    trainer = Trainer(recipe, tmp_path)
+
+    def allocate(status: Status) -> None:
+        if status.step == 20:
+            torch.empty(1 << 60, dtype=torch.uint8)
+
+    with pytest.raises(BigsharpError, match="not enough memory; use smaller patches"):
+        trainer.train(allocate)
+    assert networks.read_checkpoint(tmp_path / "last.pt")["step"] == 12
+
+
 def test_a_full_disk_loses_nothing(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,7 +294,7 @@ def test_a_full_disk_loses_nothing(
             raise OSError(errno.ENOSPC, "No space left on device")
 
         if status.step == 20:
-            monkeypatch.setattr("tempfile.NamedTemporaryFile", full)
+            monkeypatch.setattr("bigsharp.io.files.secrets.token_hex", full)
 
     with pytest.raises(BigsharpError, match=r"cannot be written.*No space left on device"):
         trainer.train(fill)

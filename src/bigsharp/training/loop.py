@@ -217,10 +217,18 @@ class Trainer:
         Raises
         ------
         BigsharpError
-            The loss is no longer a number of use; the last checkpoint stays as it was.
+            The loss is no longer a number of use, or memory does not suffice; the last checkpoint
+            stays as it was.
         """
         try:
             self._train(report, seconds)
+        except RuntimeError as error:
+            # PyTorch's, of a CPU or a GPU.
+            if "memory" not in str(error):
+                raise
+            name = self.recipe.name
+            why = f"recipe {name}: not enough memory; use smaller patches or batches"
+            raise BigsharpError(why) from None
         finally:
             self._unlock()
 
