@@ -230,7 +230,9 @@ def test_kinds_of_pixels_are_kept(texture: np.ndarray) -> None:
     deep = texture[..., 0].astype(np.uint16) * 257
     assert bigsharp.upscale(deep, 2, model="aplus").dtype == np.uint16
     alpha = np.dstack([texture, np.full(texture.shape[:2], 128, np.uint8)])
-    result = bigsharp.upscale(alpha, width=150, height=121, model="aplus")
+    result = bigsharp.upscale(
+        alpha, size=bigsharp.Size(width=150, height=121, stretch=True), model="aplus"
+    )
     assert result.shape == (121, 150, 4)
     assert (result[..., 3] == 128).all()
     grey = bigsharp.upscale(texture[..., 0], 3, model="aplus").astype(int)

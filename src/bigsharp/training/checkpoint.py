@@ -146,7 +146,7 @@ def _read_part(path: Path) -> Any:
     except Exception as error:
         raise BigsharpError(
             f"{path}: missing or damaged, and the run cannot go on without it ({error}); "
-            f"start another from {path.with_name(LAST)} as its `start`"
+            f"a new run can start from {path.with_name(LAST)}"
         ) from None
 
 
