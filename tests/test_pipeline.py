@@ -105,7 +105,9 @@ def test_below_the_scales_trained_on_the_smallest_of_them_serves(
     assert result.pixels[inside] == pytest.approx(plain[inside] + 0.1, abs=2e-3)
 
 
-@pytest.mark.parametrize(("scale", "chosen"), [(1.2, 2), (2, 2), (2.4, 2), (2.5, 3), (9, 4)])
+@pytest.mark.parametrize(
+    ("scale", "chosen"), [(1.2, 2), (2, 2), (2.4, 2), (2.5, 3), (4, 4), (9, 3)]
+)
 def test_of_a_family_the_member_nearest_in_scale_serves(scale: float, chosen: float) -> None:
     members = {s: Stub(s) for s in (4, 2, 3)}
     picture = Picture(np.zeros((20, 30)))

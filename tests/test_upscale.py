@@ -133,12 +133,44 @@ def test_scale_1_gives_the_picture_itself(texture: np.ndarray, model: Path) -> N
     assert np.array_equal(bigsharp.upscale(texture, scale=1, model=model), texture)
 
 
-def test_alpha_is_enlarged_by_bicubic(texture: np.ndarray, model: Path) -> None:
-    image = np.dstack([texture, texture[..., 2] // 2 + 100])
-    result = bigsharp.upscale(image, scale=2, model=model)
-    alpha = np.clip(imresize(image[..., 3].astype(float), 2), 0, 255)
-    assert np.abs(result[..., 3] - alpha).max() <= 0.5 + 1e-3
+def test_alpha_is_restored_as_a_plane_of_its_own(texture: np.ndarray, model: Path) -> None:
+    alpha = texture[..., 2] // 2 + 100
+    result = bigsharp.upscale(np.dstack([texture, alpha]), scale=2, model=model)
+    assert np.abs(result[..., 3] - bigsharp.upscale(alpha, 2, model=model).astype(int)).max() <= 1
     assert np.array_equal(result[..., :3], bigsharp.upscale(texture, scale=2, model=model))
+    flat = bigsharp.upscale(np.dstack([texture, np.full_like(alpha, 130)]), scale=2, model=model)
+    assert np.all(flat[..., 3] == 130)
+
+
+def test_a_silhouette_comes_out_sharper_than_by_bicubic_and_clear_stays_clear() -> None:
+    y, x = np.mgrid[0:160, 0:160]
+    true = np.where(np.hypot(y - 80, x - 75) < 50, 255, 0).astype(np.uint8)
+    small = imresize(true, 0.25)
+    image = np.dstack([np.full((40, 40, 3), 200, np.uint8), small])
+    errors = {}
+    for model in ("bicubic", "vdsr"):
+        alpha = bigsharp.upscale(image, 4, model=model)[..., 3]
+        errors[model] = np.mean((alpha - true.astype(float)) ** 2)
+        assert np.all(alpha[:12] == 0)
+        assert np.all(alpha[70:90, 65:85] == 255)
+    assert errors["vdsr"] < errors["bicubic"] / 2
+
+
+def test_drawings_are_restored_in_rgb_and_photographs_in_luma(texture: np.ndarray) -> None:
+    line = np.full((40, 40, 3), 255, np.uint8)
+    line[:, ::8] = (255, 0, 0)
+    line[20] = (0, 0, 255)
+    chosen = {c: bigsharp.upscale(line, 2, colour=c) for c in ("auto", "luma", "rgb")}
+    assert np.array_equal(chosen["auto"], chosen["rgb"])
+    each = np.dstack([bigsharp.upscale(line[..., k], 2) for k in range(3)])
+    assert np.abs(chosen["rgb"].astype(int) - each).max() <= 1
+    # The middle of a red line of one pixel on white.
+    assert chosen["luma"][10, 32:34, 0].min() < 230
+    assert chosen["rgb"][10, 32:34, 0].min() > 250
+    smooth = np.dstack([imresize(texture[..., 0], 2)] * 3)
+    assert np.array_equal(bigsharp.upscale(smooth, 2), bigsharp.upscale(smooth, 2, colour="luma"))
+    with pytest.raises(BigsharpError, match="colour mode"):
+        bigsharp.upscale(line, 2, colour="red")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])

@@ -14,6 +14,7 @@ from bigsharp.io.formats import format_like
 from bigsharp.io.read import Reader
 from bigsharp.io.write import Saving, encode
 from bigsharp.restore.models import open_restorer
+from bigsharp.restore.pipeline import Colour
 from bigsharp.restore.restorer import Progress, silent
 from bigsharp.restore.target import Size
 
@@ -58,6 +59,7 @@ class Upscaler:
         overwrite: bool = False,
         saving: Saving | None = None,
         quality: int | None = None,
+        colour: Colour = "auto",
         tile: int = TILE,
         max_pixels: int = MAX_PIXELS,
         progress: Progress = silent,
@@ -86,6 +88,9 @@ class Upscaler:
         quality : int, optional
             1 to 100, of a JPEG (default 95, or the original's if finer), a WebP (default lossless)
             or an AVIF (default 90); short for ``saving=Saving(quality=…)``.
+        colour : {"auto", "luma", "rgb"}
+            Restore luma alone, with chroma by bicubic; or red, green and blue, in three times the
+            time, which drawings and coloured text gain by; or that for those alone.
         tile : int
             Side of the tiles, in result pixels, for ONNX Runtime and PyTorch; it bounds the
             memory, and does not change the result.
@@ -115,7 +120,14 @@ class Upscaler:
         if isinstance(image, str | Path):
             naming = jobs.Naming(overwrite=overwrite)
             (job,) = jobs.plan(
-                [image], output, size, naming, saving=saving, tile=tile, max_pixels=max_pixels
+                [image],
+                output,
+                size,
+                naming,
+                saving=saving,
+                tile=tile,
+                max_pixels=max_pixels,
+                colour=colour,
             )
             written = jobs.run(job, self.restorer, progress)
             return cast(Source, str(written) if isinstance(image, str) else written)
@@ -128,6 +140,7 @@ class Upscaler:
             saving=saving,
             tile=tile,
             max_pixels=max_pixels,
+            colour=colour,
         )
         if (content := kinds.as_bytes(image)) is not None:
             with Reader(content, max_pixels) as reader:
@@ -169,6 +182,7 @@ def upscale(
     overwrite: bool = False,
     saving: Saving | None = None,
     quality: int | None = None,
+    colour: Colour = "auto",
     tile: int = TILE,
     max_pixels: int = MAX_PIXELS,
     progress: Progress = silent,
@@ -180,7 +194,7 @@ def upscale(
     model, engine
         See `Upscaler`.
     image, scale, size, width, height, output, overwrite, saving
-    quality, tile, max_pixels, progress
+    quality, colour, tile, max_pixels, progress
         See `Upscaler.upscale`, which also says what is returned and raised.
 
     Examples
@@ -199,6 +213,7 @@ def upscale(
         overwrite=overwrite,
         saving=saving,
         quality=quality,
+        colour=colour,
         tile=tile,
         max_pixels=max_pixels,
         progress=progress,

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
+from bigsharp import errors
 from bigsharp.defaults import MAX_PIXELS, TILE
 from bigsharp.errors import BigsharpError
 from bigsharp.io import write
@@ -19,7 +21,7 @@ from bigsharp.io.formats import READ, Format, format_like, format_named, format_
 from bigsharp.io.picture import Picture, check_pixels
 from bigsharp.io.read import Reader
 from bigsharp.io.write import Saving
-from bigsharp.restore.pipeline import upscale_picture
+from bigsharp.restore.pipeline import Colour, upscale_picture
 from bigsharp.restore.restorer import Progress, Restorer, silent
 from bigsharp.restore.target import Size
 
@@ -53,6 +55,8 @@ class Job:
         Refuse pictures, or results, of more pixels than this.
     keep_times : bool
         Give the result the times of the original.
+    colour : {"auto", "luma", "rgb"}
+        What is restored; see `upscale_picture`.
     """
 
     source: Path
@@ -64,6 +68,13 @@ class Job:
     tile: int = TILE
     max_pixels: int = MAX_PIXELS
     keep_times: bool = False
+    colour: Colour = "auto"
+
+    def __post_init__(self) -> None:
+        if self.tile < 1:
+            raise BigsharpError(f"a tile is at least 1 pixel wide, not {self.tile}")
+        if self.colour not in get_args(Colour):
+            raise errors.unknown("colour mode", self.colour, get_args(Colour))
 
 
 @dataclass(frozen=True)
@@ -141,6 +152,7 @@ def plan(
     tile: int = TILE,
     max_pixels: int = MAX_PIXELS,
     keep_times: bool = False,
+    colour: Colour = "auto",
 ) -> list[Job]:
     """Lay out what is to be done, and refuse what cannot be, before any work.
 
@@ -157,7 +169,7 @@ def plan(
     naming : Naming
     recursive : bool
         Look into folders within folders; the output folder mirrors them.
-    saving, tile, max_pixels, keep_times
+    saving, tile, max_pixels, keep_times, colour
         As `Job` has them.
 
     Raises
@@ -166,8 +178,6 @@ def plan(
         Nothing is there, two pictures would have one result, a result would replace an original or
         exists, or cannot be written.
     """
-    if tile < 1:
-        raise BigsharpError(f"a tile is at least 1 pixel wide, not {tile}")
     if naming.overwrite and naming.skip_existing:
         raise BigsharpError("`overwrite` and `skip_existing` exclude each other")
     folder = _output_folder(inputs, output)
@@ -184,7 +194,18 @@ def plan(
         kind = naming.kind(place)
         makes_folder = folder is not None
         jobs.append(
-            Job(source, place, size, kind, makes_folder, saving, tile, max_pixels, keep_times)
+            Job(
+                source,
+                place,
+                size,
+                kind,
+                makes_folder,
+                saving,
+                tile,
+                max_pixels,
+                keep_times,
+                colour,
+            )
         )
     for job in jobs:
         if job.output != STANDARD and not (job.makes_folder and not job.output.parent.exists()):
@@ -372,13 +393,19 @@ def restore(picture: Picture, job: Job, restorer: Restorer, progress: Progress) 
     check_pixels("the picture", *picture.size, job.max_pixels)
     target = job.size.of(picture.size)
     check_pixels("the result", target.height, target.width, job.max_pixels)
-    if job.tile < 1:
-        raise BigsharpError(f"a tile is at least 1 pixel wide, not {job.tile}")
     # A model that knows larger scales alone restores more than is asked for.
-    best = restorer.restores_at(target, picture.size)
-    check_pixels("what the model restores", best.height, best.width, 4 * job.max_pixels)
+    for step in restorer.passes(target, picture.size):
+        check_pixels("what the model restores", *step.size, 4 * job.max_pixels)
     dtype = write.dtype_of(picture, job.saving)
-    return upscale_picture(picture, target, restorer, tile=job.tile, dtype=dtype, progress=progress)
+    return upscale_picture(
+        picture,
+        target,
+        restorer,
+        tile=job.tile,
+        dtype=dtype,
+        colour=job.colour,
+        progress=progress,
+    )
 
 
 def _of_several(progress: Progress, number: int, count: int) -> Callable[[int, int], None]:

@@ -66,6 +66,12 @@ def upscale(
         ),
     ] = defaults.MODEL,
     engine: Engine = "auto",
+    colour: Annotated[
+        str,
+        typer.Option(
+            help="Restore luma, or rgb in three times the time, or auto: rgb for drawings alone."
+        ),
+    ] = "auto",
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look into folders within folders.")
     ] = False,
@@ -144,6 +150,7 @@ def upscale(
         tile=tile,
         max_pixels=max_pixels,
         keep_times=keep_times,
+        colour=colour,  # type: ignore[arg-type]
     )
     to_stdout = [job.output for job in planned] == [STANDARD]
     with quiet_libraries() as stderr:

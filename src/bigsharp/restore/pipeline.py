@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,6 +24,16 @@ _BAND = 256
 #: No luma is so large, in [0, 1]; NaN is not below it either.
 _HOPELESS = 1e6
 
+#: Beyond this share of pixels with a chroma edge a picture is a drawing, a screenshot or a sprite
+#: rather than a photograph. Photographs had up to 0.7 %, drawings and coloured text 8 % and more.
+_DRAWN = 0.01
+
+#: A chroma edge: the Laplacian, of Cb or Cr in [0, 1].
+_EDGE = 0.15
+
+#: What of a colour picture is restored.
+Colour = Literal["auto", "luma", "rgb"]
+
 Maps = tuple[AxisMap, AxisMap]
 
 
@@ -33,13 +44,14 @@ def upscale_picture(
     *,
     tile: int = TILE,
     dtype: Any = None,
+    colour: Colour = "luma",
     progress: Progress = silent,
 ) -> Picture:
-    """Enlarge a picture and restore its luma.
+    """Enlarge and restore a picture.
 
-    Chroma and alpha are enlarged by bicubic; colour hidden under alpha 0 takes no part. Of what is
-    computed, the small picture's luma and some rows, or a tile, are in memory as floating point,
-    and more where there is hidden colour.
+    Colour hidden under alpha takes no part. Of what is computed, the small picture's planes that
+    are restored and some rows of each, or a tile, are in memory as floating point, and more where
+    there is hidden colour.
 
     Parameters
     ----------
@@ -51,6 +63,11 @@ def upscale_picture(
         Side of a tile in result pixels, for what goes tile by tile.
     dtype : dtype, optional
         Of the result's pixels, instead of the picture's.
+    colour : {"luma", "rgb", "auto"}
+        Restore luma alone, and enlarge chroma by bicubic; or restore red, green and blue, in three
+        times the time; or that for drawings and the like alone. RGB PSNR at ×2: photographs 29.45
+        by luma, 29.35 by RGB; drawings 24.32 and 26.95; coloured text 22.37 and 24.19 (VDSR).
+        Alpha is restored where it is not the same everywhere.
     progress : callable
         Called with the pixels done and their number, first with 0.
 
@@ -65,24 +82,43 @@ def upscale_picture(
     BigsharpError
         The restorer gives NaN.
     """
-    if (target.height, target.width) == picture.size:
-        return picture.as_type(dtype or picture.pixels.dtype)
+    dtype = np.dtype(dtype or picture.pixels.dtype)
+    if target.size == picture.size:
+        return picture.as_type(dtype)
     if picture.alpha is not None:
         picture = picture.with_pixels(fill_hidden(picture.pixels, picture.alpha), picture.alpha)
-    dtype = np.dtype(dtype or picture.pixels.dtype)
-    best = restorer.restores_at(target, picture.size)
-    if best == target:
-        return _resample(picture, target, restorer, dtype, tile, progress)
     # 16 bits in between, so that the rounding is done once.
     finer = np.dtype(np.uint16) if dtype == np.uint8 else dtype
-    restored = _resample(picture, best, restorer, finer, tile, progress)
-    resize = Target(
-        target.height,
-        target.width,
-        target.vertical / best.vertical,
-        target.horizontal / best.horizontal,
-    )
-    return _resample(restored, resize, Bicubic(), dtype, tile, silent)
+    rgb = colour == "rgb" or (colour == "auto" and is_drawn(picture.pixels))
+    steps = restorer.passes(target, picture.size)
+    total, done, left = sum(step.height * step.width for step in steps), 0, target
+    for step in steps:
+        left = left.after(step)
+        depth = dtype if step.size == target.size else finer
+        told = _from(done, total, progress)
+        picture = _resample(picture, step, restorer, depth, rgb, tile, told)
+        done += step.height * step.width
+    if picture.size == target.size:
+        return picture
+    return _resample(picture, left, Bicubic(), dtype, False, tile, silent)
+
+
+def _from(before: int, total: int, progress: Progress) -> Progress:
+    """Progress of a pass as that of them all."""
+    return lambda done, _: progress(before + done, total)
+
+
+def is_drawn(pixels: Array) -> bool:
+    """Whether a picture has many edges in chroma, as photographs have not."""
+    if pixels.ndim == 2 or min(pixels.shape[:2]) < 3:
+        return False
+    edges = 0
+    for rows in even_parts(len(pixels), _BAND):
+        chroma = rgb_to_ycbcr(to_unit(pixels[rows]))[..., 1:]
+        centre = chroma[1:-1, 1:-1]
+        around = chroma[:-2, 1:-1] + chroma[2:, 1:-1] + chroma[1:-1, :-2] + chroma[1:-1, 2:]
+        edges += int((np.abs(4 * centre - around) > _EDGE).any(axis=2).sum())
+    return edges > _DRAWN * pixels.shape[0] * pixels.shape[1]
 
 
 def _resample(
@@ -90,25 +126,56 @@ def _resample(
     target: Target,
     restorer: Restorer,
     dtype: np.dtype[Any],
+    rgb: bool,
     tile: int,
     progress: Progress,
 ) -> Picture:
     """Enlarge, or shrink, part by part."""
     maps = target.maps(picture.size)
-    shape = (target.height, target.width)
-    pixels = np.empty(shape + picture.pixels.shape[2:], dtype)
-    alpha = None if picture.alpha is None else np.empty(shape, dtype)
-    for window, restored in restorer.restore(_plane(picture.pixels), target, tile, progress):
-        if not np.abs(restored).max() < _HOPELESS:
+    pixels = np.empty(target.size + picture.pixels.shape[2:], dtype)
+    alpha = None if picture.alpha is None else np.empty(target.size, dtype)
+    for window, restored in _parts(picture, target, restorer, rgb, tile, progress):
+        if not max(np.abs(plane).max() for plane in restored) < _HOPELESS:
             raise BigsharpError("the model gives no luma (NaN, or huge): its weights are damaged")
-        pixels[window] = from_unit(_coloured(restored, picture.pixels, maps, window), dtype)
-        if picture.alpha is not None and alpha is not None:
+        if alpha is not None and picture.alpha is not None:
             seen = interpolate(picture.alpha, maps, window, to_unit)
+            if not _is_flat(picture.alpha):
+                # What is clear, or opaque, all around stays so.
+                seen = np.where((seen <= 0) | (seen >= 1), seen, restored.pop())
             alpha[window] = from_unit(seen, dtype)
+        pixels[window] = from_unit(_coloured(restored, picture.pixels, maps, window), dtype)
     return picture.with_pixels(pixels, alpha)
 
 
-def _plane(pixels: Array) -> Array:
+def _parts(
+    picture: Picture,
+    target: Target,
+    restorer: Restorer,
+    rgb: bool,
+    tile: int,
+    progress: Progress,
+) -> Iterator[tuple[Window, list[Array]]]:
+    """What is restored of a picture, part by part: luma or colours, and alpha if it is not flat."""
+    if rgb:
+        planes = [to_unit(picture.pixels[..., channel]) for channel in range(3)]
+    else:
+        planes = [_luma(picture.pixels)]
+    if picture.alpha is not None and not _is_flat(picture.alpha):
+        planes.append(to_unit(picture.alpha))
+    told = [progress, *[silent] * (len(planes) - 1)]
+    streams = [
+        restorer.restore(plane, target, tile, tell)
+        for plane, tell in zip(planes, told, strict=True)
+    ]
+    for parts in zip(*streams, strict=True):
+        yield parts[0][0], [values for _, values in parts]
+
+
+def _is_flat(alpha: Array) -> bool:
+    return bool((alpha == alpha[0, 0]).all())
+
+
+def _luma(pixels: Array) -> Array:
     """Grey values or the luma of RGB, float32 in [0, 1], (H, W)."""
     if pixels.ndim == 2:
         return to_unit(pixels)
@@ -118,9 +185,11 @@ def _plane(pixels: Array) -> Array:
     return plane
 
 
-def _coloured(restored: Array, pixels: Array, maps: Maps, window: Window) -> Array:
-    """Restored luma with the small picture's interpolated chroma, as RGB; grey stays grey."""
+def _coloured(restored: list[Array], pixels: Array, maps: Maps, window: Window) -> Array:
+    """Restored colours; or luma with the small picture's interpolated chroma; grey stays grey."""
     if pixels.ndim == 2:
-        return restored
+        return restored[0]
+    if len(restored) == 3:
+        return np.dstack(restored)
     chroma = interpolate(pixels, maps, window, lambda rgb: rgb_to_ycbcr(to_unit(rgb))[..., 1:])
-    return ycbcr_to_rgb(np.concatenate([restored[..., None], chroma], axis=2))
+    return ycbcr_to_rgb(np.dstack([restored[0], chroma]))

@@ -42,8 +42,11 @@ class Restorer(Protocol):
     engine: str
     parameters: int | None
 
-    def restores_at(self, target: Target, size: tuple[int, int]) -> Target:
-        """Where it is at its best for a picture of `size`: `target`, or another to be resized."""
+    def passes(self, target: Target, size: tuple[int, int]) -> list[Target]:
+        """How it is at its best for a picture of `size`: targets to restore to, each from the last.
+
+        Where the last one has not `target`'s size, it is to be resized to that.
+        """
         ...
 
     def restore(
@@ -72,9 +75,9 @@ class Bicubic:
     engine = BICUBIC
     parameters: int | None = 0
 
-    def restores_at(self, target: Target, size: tuple[int, int]) -> Target:
-        """At any."""
-        return target
+    def passes(self, target: Target, size: tuple[int, int]) -> list[Target]:
+        """At once, at any scale."""
+        return [target]
 
     def restore(
         self, plane: Array, target: Target, tile: int = TILE, progress: Progress = silent
@@ -107,9 +110,9 @@ class ByNetwork:
         self.engine = network.name
         self.parameters = network.parameters
 
-    def restores_at(self, target: Target, size: tuple[int, int]) -> Target:
-        """At the scales trained on, and beyond."""
-        return target.at_least(min(self.network.scales, default=1), size)
+    def passes(self, target: Target, size: tuple[int, int]) -> list[Target]:
+        """At the scales trained on; beyond the largest of them in two passes, or more."""
+        return _in_trained_steps(target, size, self.network.scales)
 
     def restore(
         self, plane: Array, target: Target, tile: int = TILE, progress: Progress = silent
@@ -155,9 +158,12 @@ class Family:
             self.members, key=lambda m: min(abs(math.log(s / scale)) for s in m.network.scales)
         )
 
-    def restores_at(self, target: Target, size: tuple[int, int]) -> Target:
-        """Where the member for its scale does."""
-        return self.at(target.scale).restores_at(target, size)
+    def passes(self, target: Target, size: tuple[int, int]) -> list[Target]:
+        """As the member for its scale does; beyond all scales in passes, each by its own member."""
+        scales = [scale for member in self.members for scale in member.network.scales]
+        *before, last = target.steps(max(scales), size)
+        size = before[-1].size if before else size
+        return [*before, *self.at(last.scale).passes(last, size)]
 
     def restore(
         self, plane: Array, target: Target, tile: int = TILE, progress: Progress = silent
@@ -188,16 +194,28 @@ class ByPatches:
         """The method for a scale."""
         return next((m for m in self.methods if m.scale >= scale), self.methods[-1])
 
-    def restores_at(self, target: Target, size: tuple[int, int]) -> Target:
+    def passes(self, target: Target, size: tuple[int, int]) -> list[Target]:
         """At the scale of the method for the target's."""
         scale = self.at(target.scale).scale
-        return Target(size[0] * scale, size[1] * scale, scale, scale)
+        return [Target(size[0] * scale, size[1] * scale, scale, scale)]
 
     def restore(
         self, plane: Array, target: Target, tile: int = TILE, progress: Progress = silent
     ) -> Iterator[Part]:
-        """Restore tile by tile, to a target of `restores_at`."""
+        """Restore tile by tile, to a target of `passes`."""
         return _counted(self.at(target.scale).parts(plane), target, progress)
+
+
+def _in_trained_steps(
+    target: Target, size: tuple[int, int], scales: Sequence[float]
+) -> list[Target]:
+    """Steps within the scales trained on; one, where they allow none or are not known."""
+    if not scales:
+        return [target]
+    *before, last = target.steps(max(scales), size)
+    if before and last.scale < min(scales):
+        return [target]
+    return [*before, last.at_least(min(scales), before[-1].size if before else size)]
 
 
 def _counted(parts: Iterator[Part], target: Target, progress: Progress) -> Iterator[Part]:

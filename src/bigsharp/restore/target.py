@@ -28,9 +28,32 @@ class Target:
     horizontal: float
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.height, self.width
+
+    @property
     def scale(self) -> float:
         """The larger of its factors."""
         return max(self.vertical, self.horizontal)
+
+    def after(self, step: Target) -> Target:
+        """What is left to do when `step` has been."""
+        vertical, horizontal = self.vertical / step.vertical, self.horizontal / step.horizontal
+        return Target(self.height, self.width, vertical, horizontal)
+
+    def steps(self, most: float, size: tuple[int, int]) -> list[Target]:
+        """Equal steps that lead there from a picture of `size`, none of a factor over `most`."""
+        count = math.ceil(round(math.log(self.scale, most), 9)) if self.scale > most > 1 else 1
+        steps, left = [], self
+        for remaining in range(count, 1, -1):
+            vertical, horizontal = (
+                factor ** (1 / remaining) for factor in (left.vertical, left.horizontal)
+            )
+            rows, columns = scaled_size(size[0], vertical), scaled_size(size[1], horizontal)
+            steps.append(Target(rows, columns, vertical, horizontal))
+            left, size = left.after(steps[-1]), steps[-1].size
+        return [*steps, left]
 
     def maps(self, size: tuple[int, int]) -> tuple[AxisMap, AxisMap]:
         """The bicubic interpolation that leads there from a picture of `size`, an axis each."""
