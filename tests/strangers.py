@@ -231,7 +231,18 @@ def classic_methods() -> Iterator[Stranger]:
         "regressors": np.zeros((40, 6, 5), np.float32),
         "basis": np.zeros((5, 36), np.float32),
     }
-    for method, good in (("aplus", aplus), ("sparse", coupled), ("neighbours", coupled)):
+    rfl = {
+        "features": features,
+        "roots": np.zeros(1, np.int32),
+        "pairs": np.array([[0, 1], [4, 2]], np.int32),
+        "thresholds": np.zeros(2, np.float32),
+        "children": np.array([[-1, 1], [-3, -2]], np.int32),
+        "shares": np.ones((3, 4), np.int8),
+        "shared": np.zeros((4, 6, 5), np.float32),
+        "basis": np.zeros((5, 36), np.float32),
+    }
+    methods = {"aplus": aplus, "sparse": coupled, "neighbours": coupled, "rfl": rfl}
+    for method, good in methods.items():
 
         def pack(state: dict[str, np.ndarray], scale: Any = 2, architecture: str = method) -> bytes:
             said = {"architecture": architecture, "options": {"scale": scale}, "scales": [2]}
@@ -241,9 +252,9 @@ def classic_methods() -> Iterator[Stranger]:
             yield Stranger(f"{method}-scale-{str(scale)[:9]}", pack(good, scale), UPSCALE)
         for key, values in good.items():
             for name, change in (
-                ("short", values[:-1]), ("none", values[:0]), ("flat", values.ravel()),
-                ("thick", values[None]), ("whole", values.astype(np.int32)),
-                ("nan", values * np.nan),
+                ("short", values[:-1]), ("none", values[:0]), ("flat", values.reshape(1, -1)),
+                ("thick", values[None]), ("nan", values * np.nan),
+                ("other", values.astype(np.float32 if values.dtype.kind == "i" else np.int32)),
             ):  # fmt: skip
                 state = good | {key: np.ascontiguousarray(change)}
                 yield Stranger(f"{method}-{key}-{name}", pack(state), UPSCALE)
@@ -253,6 +264,14 @@ def classic_methods() -> Iterator[Stranger]:
             large = good | {key: values + np.float32(3e38)}
             yield Stranger(f"{method}-{key}-large", pack(large), UPSCALE, refused=False)
         yield Stranger(f"{method}-other", pack(good, architecture="vdsr"), UPSCALE)
+        yield Stranger(f"{method}-good", pack(good), UPSCALE, refused=False)
+    for key, number in (
+        ("roots", 2), ("roots", -4), ("pairs", 6), ("pairs", -1), ("children", 0), ("children", 2),
+        ("children", -4),
+    ):  # fmt: skip
+        astray = rfl[key].copy()
+        astray.flat[-1] = number
+        yield Stranger(f"rfl-{key}-{number}", pack(rfl | {key: astray}), UPSCALE)
     few = {key: values[:5] if key != "features" else values for key, values in coupled.items()}
     yield Stranger("few-neighbours", pack(few), UPSCALE)
 

@@ -2,6 +2,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from bigsharp.benchmark.published import find
 from bigsharp.benchmark.run import benchmark
 from bigsharp.classic import patches
 from bigsharp.classic.dictionary import learn_atoms, pursue
+from bigsharp.classic.forest import Forest, Growth, best_split, share
+from bigsharp.classic.rfl import RFL
 from bigsharp.classic.train import Settings, couple, nearest_samples, train
 from bigsharp.errors import BigsharpError
 from bigsharp.image.resize import imresize
@@ -27,7 +30,15 @@ from bigsharp.weights.file import Learned
 METHODS = sorted(classic.METHODS)
 
 #: As the papers', but small.
-SMALL = Settings(atoms=48, rounds=4, samples=20_000, neighbours=400)
+SMALL = Settings(
+    atoms=48,
+    rounds=4,
+    samples=20_000,
+    neighbours=400,
+    trees=4,
+    growth=Growth(depth=8, smallest=60),
+    shared=48,
+)
 
 
 def plane(height: int, width: int, shift: float = 0) -> np.ndarray:
@@ -137,6 +148,79 @@ def test_the_nearest_are_those_that_sorting_finds(size: int, count: int, seed: i
     assert sorted(closeness[found]) == sorted(closeness)[-min(count, size) :]
 
 
+def test_the_best_split_parts_what_differs() -> None:
+    features = np.random.default_rng(4).normal(size=(400, 6)).astype(np.float32)
+    beyond = features[:, 4] - features[:, 1] >= 0.5
+    joint = np.where(beyond, 3, -2)[:, None].astype(np.float32)
+    first, second, threshold = best_split(features, joint, 5000, np.random.default_rng(5))
+    found = features[:, first] - features[:, second] >= threshold
+    # Less where the features come the other way round.
+    assert (found if first == 4 else ~found).tolist() == pytest.approx(beyond.tolist(), abs=0.1)
+    assert {first, second} == {1, 4}
+
+
+def forest_of(
+    features: np.ndarray, residuals: np.ndarray, trees: int, count: int, **growth: float
+) -> RFL:
+    random, forest = np.random.default_rng(6), Forest()
+    for _ in range(trees):
+        forest.plant(features, residuals, Growth(**growth), random)  # type: ignore[arg-type]
+    energies = np.array(forest.energies)
+    moment = (features.T @ features).astype(float)
+    shares, shared = share(np.array(forest.regressors), energies, moment, count)
+    return RFL(
+        2,
+        np.zeros((81, features.shape[1])),
+        np.array(forest.roots),
+        np.array(forest.pairs, int).reshape(-1, 2),
+        np.array(forest.thresholds),
+        np.array(forest.children, int).reshape(-1, 2),
+        shares,
+        shared,
+        np.eye(residuals.shape[1], 36),
+    )
+
+
+def test_a_forest_learns_what_is_linear_in_parts() -> None:
+    random = np.random.default_rng(7)
+    features = random.normal(size=(6000, 5)).astype(np.float32)
+    features *= np.sign(features[:, :1])
+    low, high = random.normal(size=(2, 5, 36))
+    parted = features[:, 2] - features[:, 3] < 0.4
+    truth = np.where(parted[:, None], features @ low, features @ high)
+    rfl = forest_of(features, truth.astype(np.float16), 8, 30, depth=6, smallest=50)
+    assert np.square(rfl.predict(features) - truth).mean() < 0.03 * np.square(truth).mean()
+    # One product for all would leave most of it.
+    one = forest_of(features, truth.astype(np.float16), 1, 30, depth=0)
+    assert np.square(one.predict(features) - truth).mean() > 0.2 * np.square(truth).mean()
+    # A patch's negative has the negative for a residual.
+    assert np.array_equal(rfl.predict(-features), -rfl.predict(features))
+
+
+def test_leaves_hold_as_many_patches_as_they_must_and_lie_no_deeper_than_they_may() -> None:
+    features = np.abs(np.random.default_rng(8).normal(size=(900, 4))).astype(np.float32)
+    rfl = forest_of(features, features.astype(np.float16), 3, 4, depth=4, smallest=40)
+    leaves = rfl.leaves(features)
+    assert leaves.shape == (3, 900)
+    sizes = [np.unique(tree, return_counts=True)[1] for tree in leaves]
+    assert min(map(min, sizes)) >= 40
+    assert max(map(len, sizes)) <= 2**4
+    assert sum(map(len, sizes)) == len(rfl.shares)
+
+
+def test_shared_regressors_give_the_leaves_back() -> None:
+    random = np.random.default_rng(9)
+    regressors = np.einsum(
+        "lk,kdr->ldr", random.normal(size=(50, 6)), random.normal(size=(6, 8, 9))
+    )
+    seen = random.normal(size=(500, 8))
+    shares, shared = share(regressors.astype(np.float32), np.ones(50), seen.T @ seen, 6)
+    assert shares.dtype == np.int8
+    # To the 8 bits of their shares.
+    again = np.einsum("lk,kdr->ldr", shares.astype(float), shared)
+    assert np.abs(again - regressors).max() < 0.03 * np.abs(regressors).max()
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_learns_to_restore(name: str, learned: Callable[[str], Learned]) -> None:
     method = classic.build(learned(name))
@@ -160,11 +244,14 @@ def test_tiles_do_not_show(
     assert np.abs(method.restore(lr) - whole).max() < 1e-5
 
 
-def test_the_same_images_and_seed_give_the_same_weights(learned: Callable[[str], Learned]) -> None:
+@pytest.mark.parametrize("name", ["aplus", "rfl"])
+def test_the_same_images_and_seed_give_the_same_weights(
+    name: str, learned: Callable[[str], Learned]
+) -> None:
     images = [photo(90, 120, shift) for shift in (0, 7.3, 31)]
-    again = train("aplus", 2, images, SMALL)
-    for name, values in learned("aplus").state.items():
-        assert np.array_equal(again.state[name], values)
+    again = train(name, 2, images, SMALL)
+    for key, values in learned(name).state.items():
+        assert np.array_equal(again.state[key], values)
 
 
 def test_sparse_coding_and_neighbour_embedding_learn_the_same(
@@ -191,6 +278,15 @@ def test_too_few_patches_are_refused() -> None:
         train("sparse", 2, [photo(24, 24)], Settings())
     with pytest.raises(BigsharpError, match=r"hold 0 patches at ×2 that are not flat, fewer"):
         train("aplus", 2, [np.full((90, 90), 7, np.uint8)], SMALL)
+
+
+def test_a_forest_needs_the_patches_of_a_leaf() -> None:
+    with pytest.raises(BigsharpError, match=r"hold 16 patches at ×2 .* the 200 that rfl"):
+        train("rfl", 2, [photo(24, 24)], Settings())
+    # Of fewer than two leaves' patches, one regressor is learned.
+    few = train("rfl", 2, [photo(34, 34)], replace(SMALL, zooms=1))
+    assert few.state["children"].shape == (0, 2)
+    assert classic.build(few).restore(plane(9, 9)).shape == (18, 18)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -257,6 +353,24 @@ def test_damaged_weights_are_one_line(learned: Callable[[str], Learned], tmp_pat
     assert refused(anchors=broken) == f"{path}: its weights are damaged: some are NaN or infinite"
     assert f"{path}: the weights are no aplus's" in refused(basis=np.zeros((3, 36), np.float32))
     assert f"{path}: the weights are no aplus's" in refused(more=np.zeros(3, np.float32))
+
+
+def test_trees_that_lead_astray_are_refused(learned: Callable[[str], Learned]) -> None:
+    packed = learned("rfl")
+
+    def refused(node: int, child: int) -> str:
+        children = packed.state["children"].copy()
+        children[node, 1] = child
+        state = {**packed.state, "children": children}
+        with pytest.raises(BigsharpError) as error:
+            classic.build(Learned("rfl", packed.options, (2,), state))
+        return str(error.value)
+
+    splits, leaves = len(packed.state["pairs"]), len(packed.state["shares"])
+    deep = "the weights are no rfl's (its trees are deeper than 64)"
+    assert refused(7, 3) == refused(7, 7) == deep
+    bounds = f"the weights are no rfl's (children are not all from {-leaves} to {splits - 1})"
+    assert refused(7, splits) == refused(7, -1 - leaves) == bounds
 
 
 def test_run_time_needs_no_pytorch(tmp_path: Path) -> None:
@@ -326,7 +440,8 @@ def test_a_model_a_scale_is_released(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["aplus", *(pytest.param(n, marks=pytest.mark.slow) for n in ("neighbours", "sparse"))]
+    "name",
+    ["aplus", *(pytest.param(n, marks=pytest.mark.slow) for n in METHODS if n != "aplus")],
 )
 def test_scores_on_set5_are_those_of_the_card(name: str, image_sets: Path) -> None:
     for result in benchmark(["Set5"], [2, 3, 4], [name], root=image_sets):
@@ -336,10 +451,11 @@ def test_scores_on_set5_are_those_of_the_card(name: str, image_sets: Path) -> No
         assert result.mean.ssim == pytest.approx(row["ssim"], abs=1e-4)
 
 
-def test_aplus_scores_what_is_published() -> None:
+@pytest.mark.parametrize(("name", "title", "within"), [("aplus", "A+", 0.1), ("rfl", "RFL", 0.15)])
+def test_scores_are_those_published(name: str, title: str, within: float) -> None:
     for scale in (2, 3, 4):
-        for row in weights.card(f"aplus-x{scale}")["measured"]:
-            entry = find(row["data"], scale, "aplus")
+        for row in weights.card(f"{name}-x{scale}")["measured"]:
+            entry = find(row["data"], scale, name)
             assert entry is not None
-            assert entry.method == "A+"
-            assert row["psnr"] > entry.psnr - 0.1
+            assert entry.method == title
+            assert row["psnr"] > entry.psnr - within

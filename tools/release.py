@@ -33,7 +33,7 @@ from bigsharp.weights.file import SUFFIX
 WEIGHTS = Path(__file__).parents[1] / "src" / "bigsharp" / "weights"
 
 #: Of what is no network.
-TITLES = {"sparse": "Sparse coding", "neighbours": "NE+LLE", "aplus": "A+"}
+TITLES = {"sparse": "Sparse coding", "neighbours": "NE+LLE", "aplus": "A+", "rfl": "RFL"}
 
 
 def main() -> None:

@@ -15,6 +15,9 @@ SCALE = 16
 #: Of a dictionary: atoms, and features of each.
 ATOMS, FEATURES = 8192, 1024
 
+#: Of a forest: trees, splits from a root to a leaf, regressors that its leaves share.
+TREES, DEPTH, SHARED = 256, 64, 256
+
 #: Of a recipe: any number; pixels along a patch or the crop that is validated on; patches a batch.
 NUMBER, SIDE, BATCH = 1_000_000_000, 2048, 65_536
 

@@ -17,6 +17,7 @@ METHODS = {
     "sparse": ("bigsharp.classic.sparse", "SparseCoding"),
     "neighbours": ("bigsharp.classic.neighbours", "NeighbourEmbedding"),
     "aplus": ("bigsharp.classic.aplus", "APlus"),
+    "rfl": ("bigsharp.classic.rfl", "RFL"),
 }
 
 

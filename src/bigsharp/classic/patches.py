@@ -131,7 +131,9 @@ def overlapped(patches: Array, height: int, width: int, scale: int) -> Array:
 
 
 def shaped(name: str, values: Array, *shape: int) -> Array:
-    """What was learned, as float32; a ValueError where it is not of this shape."""
+    """Real numbers that were learned, as float32; a ValueError where they have another shape."""
+    if values.dtype.kind != "f":
+        raise ValueError(f"{name} are {values.dtype}")
     if values.shape != shape:
         raise ValueError(f"{name} are {values.shape}, not {shape}")
     return values.astype(np.float32)

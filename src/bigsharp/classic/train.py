@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.random import Generator
 
 from bigsharp.classic.dictionary import learn_atoms, pursue
+from bigsharp.classic.forest import Forest, Growth, share
 from bigsharp.classic.patches import PATCH, REACH, cut, gradient_map, surroundings
 from bigsharp.classic.sparse import ATOMS
 from bigsharp.errors import BigsharpError
@@ -34,12 +35,17 @@ class Settings:
     zooms : int
         Sizes of each image, each 0.98 of the one before.
     samples : int
-        Patches that the neighbourhoods are drawn from.
+        Patches that the neighbourhoods are drawn from, and that each tree grows on.
     neighbours : int
         Patches an atom.
     ridge : float
     rank : int
         Of the basis that residual patches are written in.
+    trees : int
+    growth : Growth
+        Of the trees.
+    shared : int
+        Regressors that those of a forest's leaves are sums of.
     seed : int
     """
 
@@ -52,8 +58,14 @@ class Settings:
     neighbours: int = 2048
     ridge: float = 0.1
     rank: int = 72
+    trees: int = 10
+    growth: Growth = field(default_factory=Growth)
+    shared: int = 96
     seed: int = 0
 
+
+#: Features and residuals of some patches, again and again.
+Samples = Iterator[tuple[Array, Array]]
 
 _ZOOM = 0.98
 
@@ -86,7 +98,7 @@ def train(
 
     Parameters
     ----------
-    method : {"sparse", "neighbours", "aplus"}
+    method : {"sparse", "neighbours", "aplus", "rfl"}
     scale : int
     images : sequence of ndarray of uint8, shape (H, W)
         HR luma, with sides of at least `smallest_side`.
@@ -97,32 +109,41 @@ def train(
     Raises
     ------
     BigsharpError
-        The images hold fewer patches than the dictionary has atoms.
+        The images hold fewer patches than the dictionary has atoms, or than a leaf of a forest has.
     """
     random = np.random.default_rng(settings.seed)
-    report(f"{method} ×{scale}: dictionary")
+
+    def begin(what: str) -> None:
+        report(f"{method} ×{scale}: {what}")
+
+    def samples() -> Samples:
+        begin("samples")
+        zooms = [_ZOOM**k for k in range(settings.zooms)]
+        for seen, residuals in draw(images, scale, zooms, settings.samples, random):
+            yield seen @ features, residuals
+
+    begin("features")
     drawn = zip(*draw(images, scale, [1.0], settings.dictionary_samples, random), strict=True)
     seen, residuals = map(np.concatenate, drawn)
     features = learn_features(seen, scale, settings.energy).astype(np.float32)
     signals = seen @ features
     useful = np.count_nonzero(np.linalg.norm(signals, axis=1) > _FLAT)
-    if useful < settings.atoms:
+    needed = settings.growth.smallest if method == "rfl" else settings.atoms
+    if useful < needed:
         raise BigsharpError(
             f"the images hold {useful} patches at ×{scale} that are not flat, fewer than the "
-            f"dictionary's {settings.atoms} atoms; more or larger images are needed"
+            f"{needed} that {method} needs; more or larger images are needed"
         )
-    atoms = learn_atoms(signals, settings.atoms, ATOMS, settings.rounds, settings.seed)
-    if method == "aplus":
-        report(f"{method} ×{scale}: samples")
-        zooms = [_ZOOM**k for k in range(settings.zooms)]
-        patches = draw(images, scale, zooms, settings.samples, random)
-        directions = (directed(seen @ features, wanted) for seen, wanted in patches)
-        found, wanted = map(np.concatenate, zip(*directions, strict=True))
-        report(f"{method} ×{scale}: regressors")
-        regressors, basis = anchored_regressors(atoms, found, wanted, settings)
-        state = {"anchors": atoms, "regressors": regressors.astype(np.float16), "basis": basis}
+    if method == "rfl":
+        basis = np.linalg.eigh(residuals.T @ residuals)[1][:, ::-1][:, : settings.rank]
+        state = learn_forest(samples(), basis, settings, random, begin)
     else:
-        state = {"atoms": atoms, "patches": couple(atoms, signals, residuals)}
+        begin("dictionary")
+        atoms = learn_atoms(signals, settings.atoms, ATOMS, settings.rounds, settings.seed)
+        if method == "aplus":
+            state = learn_regressors(atoms, samples(), settings, begin)
+        else:
+            state = {"atoms": atoms, "patches": couple(atoms, signals, residuals)}
     return Learned(method, {"scale": scale}, (scale,), {"features": features, **state})
 
 
@@ -166,6 +187,12 @@ def directed(features: Array, residuals: Array) -> tuple[Array, Array]:
     kept = length[:, 0] > _FLAT
     length = length[kept]
     return features[kept] / length, (residuals[kept] / length).astype(np.float16)
+
+
+def orient(features: Array, residuals: Array) -> tuple[Array, Array]:
+    """Features, and residuals in float16; the negative of both where the first feature is."""
+    sign = np.where(features[:, :1] < 0, np.float32(-1), np.float32(1))
+    return features * sign, (residuals * sign).astype(np.float16)
 
 
 def learn_features(seen: Array, scale: int, energy: float) -> Array:
@@ -215,17 +242,16 @@ def nearest_samples(closeness: Array, count: int) -> Array:
     return near[np.argpartition(closeness[near], len(near) - count)[len(near) - count :]]
 
 
-def anchored_regressors(
-    atoms: Array, features: Array, residuals: Array, settings: Settings
-) -> tuple[Array, Array]:
-    """Ridge regressors of each atom's neighbours, (K, d, r), in a common basis, (r, 9 s²).
+def learn_regressors(
+    atoms: Array, samples: Samples, settings: Settings, begin: Callable[[str], None]
+) -> dict[str, Array]:
+    """A+'s arrays, by the names of its arguments, but for the features.
 
-    Parameters
-    ----------
-    features : ndarray of float32, shape (n, d)
-    residuals : ndarray of float16, shape (n, 9 s²)
-        Both divided by the features' length.
+    Each atom has a ridge regressor of its neighbours, (K, d, r), in a common basis, (r, 9 s²).
     """
+    directions = (directed(*sample) for sample in samples)
+    features, residuals = map(np.concatenate, zip(*directions, strict=True))
+    begin("regressors")
     dimension, size = features.shape[1], residuals.shape[1]
     regressors = np.empty((len(atoms), dimension, size), np.float32)
     moment = np.zeros((size, size))
@@ -241,4 +267,37 @@ def anchored_regressors(
         )
         moment += regressors[k].T @ system @ regressors[k]
     basis = np.linalg.eigh(moment)[1][:, ::-1][:, : settings.rank].T
-    return regressors @ basis.T.astype(np.float32), basis.astype(np.float32)
+    regressors = regressors @ basis.T.astype(np.float32)
+    return {
+        "anchors": atoms,
+        "regressors": regressors.astype(np.float16),
+        "basis": basis.astype(np.float32),
+    }
+
+
+def learn_forest(
+    samples: Samples,
+    basis: Array,
+    settings: Settings,
+    random: Generator,
+    begin: Callable[[str], None],
+) -> dict[str, Array]:
+    """RFL's arrays, by the names of its arguments, but for the features; `basis` is (9 s², r)."""
+    oriented = (orient(features, residuals @ basis) for features, residuals in samples)
+    features, residuals = map(np.concatenate, zip(*oriented, strict=True))
+    forest = Forest()
+    for tree in range(settings.trees):
+        begin(f"tree {tree + 1} of {settings.trees}")
+        forest.plant(features, residuals, settings.growth, random)
+    moment = (features.T @ features).astype(np.float64)
+    regressors, energies = np.array(forest.regressors), np.array(forest.energies)
+    shares, shared = share(regressors, energies, moment, settings.shared)
+    return {
+        "roots": np.array(forest.roots, np.int32),
+        "pairs": np.array(forest.pairs, np.int8).reshape(-1, 2),
+        "thresholds": np.array(forest.thresholds, np.float32),
+        "children": np.array(forest.children, np.int32).reshape(-1, 2),
+        "shares": shares,
+        "shared": shared,
+        "basis": basis.T,
+    }

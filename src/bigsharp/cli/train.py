@@ -32,7 +32,8 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE", help="A recipe's name, a .toml file, or sparse, neighbours or aplus."
+            metavar="RECIPE",
+            help="A recipe's name, a .toml file, or sparse, neighbours, aplus or rfl.",
         ),
     ],
     output: Annotated[

@@ -182,7 +182,7 @@ class Learned:
     options : dict
         Arguments of its class that are plain values.
     scales : sequence of float
-    state : dict of str to ndarray of float32 or float16
+    state : dict of str to ndarray of float32, float16, int32 or int8
         Its arrays, by the names of its class's arguments.
     """
 
@@ -194,7 +194,7 @@ class Learned:
     @classmethod
     def from_about(cls, about: Mapping[str, Any], state: Mapping[str, Array]) -> Learned:
         """A method from what `about` says of it, and its arrays; as `Packed.from_about`."""
-        return cls(*_described(about), _checked(state, "float16", "float32"))
+        return cls(*_described(about), _checked(state, "float16", "float32", "int8", "int32"))
 
 
 def check_options(options: object) -> None:
