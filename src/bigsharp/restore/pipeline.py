@@ -135,7 +135,7 @@ def _resample(
     pixels = np.empty(target.size + picture.pixels.shape[2:], dtype)
     alpha = None if picture.alpha is None else np.empty(target.size, dtype)
     for window, restored in _parts(picture, target, restorer, rgb, tile, progress):
-        if not max(np.abs(plane).max() for plane in restored) < _HOPELESS:
+        if not all(np.abs(plane).max() < _HOPELESS for plane in restored):
             raise BigsharpError("the model gives no luma (NaN, or huge): its weights are damaged")
         if alpha is not None and picture.alpha is not None:
             seen = interpolate(picture.alpha, maps, window, to_unit)
