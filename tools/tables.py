@@ -29,6 +29,7 @@ BENCHMARK = ROOT / "docs" / "benchmark"
 #: Columns: a method, and what heads it.
 MEASURED = {
     "bicubic": "bicubic",
+    "rfl": "RFL",
     "srcnn": "SRCNN 9-5-5",
     "drcn-64": "DRCN, 64 filters",
     "vdsr": "VDSR",
