@@ -307,6 +307,12 @@ def test_data_tells_what_is_there(call, gallery: Path, tmp_path: Path, monkeypat
     assert_one_line(call("data", "--root", tmp_path / "none"), "not a folder")
 
 
+def test_engines_says_what_runs_here(call) -> None:
+    lines = call("engines").out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["native", "onnx", "torch"]
+    assert lines[2].endswith("runs on the CPU") or "GPU" in lines[2]
+
+
 def test_models_lists_what_is_released(call) -> None:
     out = call("models").out
     assert "vdsr:" in out

@@ -236,3 +236,45 @@ def test_the_size_asked_for(options: dict, size: tuple[int, int]) -> None:
 def test_a_size_that_cannot_be(options: dict, words: str) -> None:
     with pytest.raises(BigsharpError, match=words):
         Size(**options).of((60, 71))
+
+
+def test_an_ensemble_is_the_mean_over_the_symmetries(checkpoint: Path) -> None:
+    plane = np.random.default_rng(0).random((13, 17)).astype(np.float32)
+    target = choose_target(plane.shape, 2.5)
+    one, eight = (open_restorer(checkpoint, ensemble=e) for e in (False, True))
+
+    def restored(restorer: object, seen: np.ndarray) -> np.ndarray:
+        aim = choose_target(seen.shape, 2.5)
+        result = np.full(aim.size, np.nan, np.float32)
+        for window, values in restorer.restore(np.ascontiguousarray(seen), aim):
+            result[window] = values
+        return result
+
+    ways = [(k, flip) for k in range(4) for flip in (False, True)]
+    expected = np.mean(
+        [
+            (lambda r: np.rot90(r[:, ::-1] if flip else r, -k))(
+                restored(one, np.rot90(plane, k)[:, ::-1] if flip else np.rot90(plane, k))
+            )
+            for k, flip in ways
+        ],
+        axis=0,
+    )
+    result = restored(eight, plane)
+    assert result.shape == target.size
+    assert result == pytest.approx(expected, abs=1e-5)
+    assert np.abs(result - restored(one, plane)).max() > 1e-4
+
+
+def test_beyond_the_scales_trained_on_equal_passes_lead_there() -> None:
+    picture = Picture(np.linspace(0.2, 0.6, 600).reshape(20, 30))
+    engine = Stub(2, 3, 4)
+    result = upscale_picture(picture, choose_target(picture.size, 9), ByNetwork(engine))
+    assert engine.seen == [(60, 90), (180, 270)]
+    assert result.size == (180, 270)
+    engine = Stub(2, 4)
+    upscale_picture(picture, choose_target(picture.size, 27), ByNetwork(engine), tile=1000)
+    assert engine.seen == [(60, 90), (180, 270), (540, 810)]
+    engine = Stub(4)
+    upscale_picture(picture, choose_target(picture.size, 5), ByNetwork(engine))
+    assert engine.seen == [(100, 150)]

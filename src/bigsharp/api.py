@@ -33,6 +33,8 @@ class Upscaler:
     engine : {"auto", "native", "onnx", "torch"}
         What runs the network: by default PyTorch where it finds a CUDA GPU, else the native engine,
         or ONNX Runtime for what that does not run.
+    ensemble : bool
+        Take the mean over the 8 turns and mirrorings of the picture, in 8 times the time.
 
     Raises
     ------
@@ -40,9 +42,11 @@ class Upscaler:
         The model or engine is unknown, or its extra is not installed.
     """
 
-    def __init__(self, model: str | Path = MODEL, engine: str = "auto") -> None:
+    def __init__(
+        self, model: str | Path = MODEL, engine: str = "auto", *, ensemble: bool = False
+    ) -> None:
         self.model = str(model)
-        self.restorer = open_restorer(model, engine)
+        self.restorer = open_restorer(model, engine, ensemble=ensemble)
 
     def __repr__(self) -> str:
         return f"Upscaler({self.model!r}, engine={self.restorer.engine!r})"
@@ -151,7 +155,7 @@ class Upscaler:
         return cast(Source, kinds.like(image, jobs.restore(given, job, self.restorer, progress)))
 
 
-def load(model: str | Path = MODEL, engine: str = "auto") -> Upscaler:
+def load(model: str | Path = MODEL, engine: str = "auto", *, ensemble: bool = False) -> Upscaler:
     """Load a model; see `Upscaler`.
 
     The last few are kept, so that asking again costs nothing; a file that has changed since is
@@ -161,12 +165,12 @@ def load(model: str | Path = MODEL, engine: str = "auto") -> Upscaler:
         changed = Path(model).stat().st_mtime_ns
     except (OSError, ValueError):
         changed = 0  # a name, or no path that the system takes
-    return _load(str(model), engine, changed)
+    return _load(str(model), engine, ensemble, changed)
 
 
 @lru_cache(maxsize=4)
-def _load(model: str, engine: str, changed: int) -> Upscaler:
-    return Upscaler(model, engine)
+def _load(model: str, engine: str, ensemble: bool, changed: int) -> Upscaler:
+    return Upscaler(model, engine, ensemble=ensemble)
 
 
 def upscale(
@@ -175,6 +179,7 @@ def upscale(
     *,
     model: str | Path = MODEL,
     engine: str = "auto",
+    ensemble: bool = False,
     size: Size | None = None,
     width: int | None = None,
     height: int | None = None,
@@ -191,7 +196,7 @@ def upscale(
 
     Parameters
     ----------
-    model, engine
+    model, engine, ensemble
         See `Upscaler`.
     image, scale, size, width, height, output, overwrite, saving
     quality, colour, tile, max_pixels, progress
@@ -203,7 +208,7 @@ def upscale(
     >>> bigsharp.upscale(np.zeros((20, 30, 3), np.uint8), scale=2.5).shape
     (50, 75, 3)
     """
-    return load(model, engine).upscale(
+    return load(model, engine, ensemble=ensemble).upscale(
         image,
         scale,
         size=size,

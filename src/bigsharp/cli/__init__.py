@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import bigsharp
-from bigsharp.cli import benchmark, data, export, models, queue, train, upscale
+from bigsharp.cli import benchmark, data, engines, export, models, queue, train, upscale
 from bigsharp.cli.common import say
 from bigsharp.errors import BigsharpError
 
@@ -30,6 +30,7 @@ app = typer.Typer(
 for verb in (
     upscale.upscale,
     models.models,
+    engines.engines,
     benchmark.benchmark,
     train.train,
     queue.queue,

@@ -72,6 +72,12 @@ def upscale(
             help="Restore luma, or rgb in three times the time, or auto: rgb for drawings alone."
         ),
     ] = "auto",
+    ensemble: Annotated[
+        bool,
+        typer.Option(
+            "--ensemble", help="The mean over 8 turns and mirrorings, in 8 times the time."
+        ),
+    ] = False,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look into folders within folders.")
     ] = False,
@@ -154,7 +160,12 @@ def upscale(
     )
     to_stdout = [job.output for job in planned] == [STANDARD]
     with quiet_libraries() as stderr:
-        run = Run(open_restorer(model, engine), quiet or to_stdout, log == "json", stderr)
+        run = Run(
+            open_restorer(model, engine, ensemble=ensemble),
+            quiet or to_stdout,
+            log == "json",
+            stderr,
+        )
         failed = run.all(planned, jobs)
     raise typer.Exit(1 if failed else 0)
 

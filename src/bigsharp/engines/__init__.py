@@ -127,6 +127,23 @@ def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> En
         raise BigsharpError(f"{model}: {error}") from None
 
 
+def survey() -> dict[str, str]:
+    """What each engine would run on here, or why it cannot, by the engine's name."""
+    instructions = kernels.instructions()
+    said = {
+        "native": f"runs on {instructions}" if instructions else f"not here: {kernels.why_not()}",
+        "onnx": "runs on the CPU",
+        "torch": "runs on the CPU",
+    }
+    if importlib.util.find_spec("onnxruntime") is None:
+        said["onnx"] = "not here: ONNX Runtime is not installed"
+    if importlib.util.find_spec("torch") is None:
+        said["torch"] = f"not here: {errors.install('it needs', 'PyTorch', 'train')}"
+    elif has_cuda():
+        said["torch"] = "runs on a CUDA GPU"
+    return said
+
+
 def _open_torch(path: str, threads: int) -> Engine:
     networks.require_torch()
     from bigsharp.engines.torch import TorchEngine

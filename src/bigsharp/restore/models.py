@@ -8,6 +8,7 @@ from bigsharp import classic, errors, weights
 from bigsharp.classic.patches import PatchMethod
 from bigsharp.engines import FILES, open_engine
 from bigsharp.errors import BigsharpError
+from bigsharp.restore.ensemble import Ensemble
 from bigsharp.restore.restorer import BICUBIC, Bicubic, ByNetwork, ByPatches, Family, Restorer
 from bigsharp.weights import file
 
@@ -17,7 +18,9 @@ def available_models() -> list[str]:
     return [*sorted([*weights.names(), *weights.families()]), BICUBIC]
 
 
-def open_restorer(model: str | Path, engine: str = "auto", threads: int = 0) -> Restorer:
+def open_restorer(
+    model: str | Path, engine: str = "auto", threads: int = 0, *, ensemble: bool = False
+) -> Restorer:
     """Make a model ready to restore.
 
     Parameters
@@ -26,12 +29,16 @@ def open_restorer(model: str | Path, engine: str = "auto", threads: int = 0) -> 
         A name of `available_models`, or a file that `open_engine` takes.
     engine, threads
         As `open_engine` takes them; what is no network needs neither.
+    ensemble : bool
+        Take the mean over the symmetries of the square; see `Ensemble`.
 
     Raises
     ------
     BigsharpError
         The model or the engine is unknown, or cannot run here.
     """
+    if ensemble:
+        return Ensemble(open_restorer(model, engine, threads))
     model = str(model)
     if model == BICUBIC:
         return Bicubic()
