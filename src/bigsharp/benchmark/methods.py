@@ -17,9 +17,8 @@ from bigsharp.image.arrays import Array
 from bigsharp.io.formats import READ
 from bigsharp.io.picture import Picture
 from bigsharp.io.read import read
-from bigsharp.restore.models import available_models, open_restorer
+from bigsharp.restore.models import UNTRAINED, available_models, open_restorer
 from bigsharp.restore.pipeline import upscale_picture
-from bigsharp.restore.restorer import BICUBIC
 from bigsharp.restore.target import Size
 from bigsharp.scoring import protocol
 from bigsharp.weights.file import SUFFIX
@@ -97,7 +96,8 @@ class Model:
         self.opened = open_restorer(model, engine, threads)
         self.engine = self.opened.engine
         self.parameters = self.opened.parameters
-        library = {"onnx": "onnxruntime", "torch": "torch"}.get(self.engine)
+        libraries = {"onnx": "onnxruntime", "torch": "torch", "numba": "numba"}
+        library = libraries.get(self.engine)
         self.versions = _versions("numpy", *([library] if library else []))
 
     def digest(self, data: str, path: Path, scale: float) -> str:
@@ -226,7 +226,7 @@ def digest_of(*paths: Path) -> str:
 
 
 def _digest_of_model(name: str) -> str:
-    if name == BICUBIC:
+    if name in UNTRAINED:
         return ""
     if Path(name).is_file():
         return digest_of(Path(name))

@@ -5,17 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 from bigsharp import classic, errors, weights
+from bigsharp.classic import selfex
 from bigsharp.classic.patches import PatchMethod
 from bigsharp.engines import FILES, open_engine
 from bigsharp.errors import BigsharpError
 from bigsharp.restore.ensemble import Ensemble
-from bigsharp.restore.restorer import BICUBIC, Bicubic, ByNetwork, ByPatches, Family, Restorer
+from bigsharp.restore.restorer import (
+    BICUBIC,
+    Bicubic,
+    ByNetwork,
+    ByPatches,
+    BySelfExamples,
+    Family,
+    Restorer,
+)
 from bigsharp.weights import file
+
+#: Models that have no weights.
+UNTRAINED = (*selfex.METHODS, BICUBIC)
 
 
 def available_models() -> list[str]:
-    """The names that ``model=`` understands: the released models, and bicubic."""
-    return [*sorted([*weights.names(), *weights.families()]), BICUBIC]
+    """The names that ``model=`` understands: the released models, and `UNTRAINED`."""
+    return [*sorted([*weights.names(), *weights.families()]), *UNTRAINED]
 
 
 def open_restorer(
@@ -42,6 +54,8 @@ def open_restorer(
     model = str(model)
     if model == BICUBIC:
         return Bicubic()
+    if model in selfex.METHODS:
+        return BySelfExamples(selfex.METHODS[model], threads)
     members = weights.families().get(model, [model])
     if model not in available_models() and Path(model).suffix.lower() not in FILES:
         raise errors.unknown("model", model, available_models())

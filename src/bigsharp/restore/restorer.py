@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from bigsharp.classic import selfex
 from bigsharp.classic.patches import PatchMethod
 from bigsharp.defaults import TILE
 from bigsharp.engines import Engine, RowEngine
@@ -204,6 +205,47 @@ class ByPatches:
     ) -> Iterator[Part]:
         """Restore tile by tile, to a target of `passes`."""
         return _counted(self.at(target.scale).parts(plane), target, progress)
+
+
+class BySelfExamples:
+    """A method that learns from the picture alone, and restores it whole, at any scale.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of `bigsharp.classic.selfex`.
+    threads : int
+        0 for all cores.
+
+    Raises
+    ------
+    BigsharpError
+        Numba is not installed.
+    """
+
+    engine = "numba"
+    parameters: int | None = 0
+
+    def __init__(self, settings: selfex.Settings, threads: int = 0) -> None:
+        selfex.check()
+        self.settings = settings
+        self.threads = threads
+
+    def passes(self, target: Target, size: tuple[int, int]) -> list[Target]:
+        """At once, at any scale."""
+        return [target]
+
+    def restore(
+        self, plane: Array, target: Target, tile: int = TILE, progress: Progress = silent
+    ) -> Iterator[Part]:
+        """Restore in one part: an example may lie anywhere in the picture."""
+        height, width = target.height, target.width
+        progress(0, height * width)
+        steps = selfex.restored(plane, (height, width), self.settings, self.threads)
+        for share, picture in steps:
+            progress(int(share * height * width), height * width)
+            result = picture
+        yield (slice(0, height), slice(0, width)), result
 
 
 def _in_trained_steps(
