@@ -241,7 +241,7 @@ def test_a_size_that_cannot_be(options: dict, words: str) -> None:
 def test_an_ensemble_is_the_mean_over_the_symmetries(checkpoint: Path) -> None:
     plane = np.random.default_rng(0).random((13, 17)).astype(np.float32)
     target = choose_target(plane.shape, 2.5)
-    one, eight = (open_restorer(checkpoint, ensemble=e) for e in (False, True))
+    one, eight = (open_restorer(f"{checkpoint}{end}") for end in ("", "+"))
 
     def restored(restorer: object, seen: np.ndarray) -> np.ndarray:
         aim = choose_target(seen.shape, 2.5)

@@ -29,12 +29,11 @@ class Upscaler:
     ----------
     model : str or path
         "vdsr", "bicubic" (see `available_models`), a checkpoint (.pt) or a network exported by
-        `bigsharp export` (.safetensors, .onnx).
+        `bigsharp export` (.safetensors, .onnx). With a + behind it ("vdsr+"), the mean over 8 turns
+        and mirrorings of the picture, in 8 times the time.
     engine : {"auto", "native", "onnx", "torch"}
         What runs the network: by default PyTorch where it finds a CUDA GPU, else the native engine,
         or ONNX Runtime for what that does not run.
-    ensemble : bool
-        Take the mean over the 8 turns and mirrorings of the picture, in 8 times the time.
 
     Raises
     ------
@@ -42,11 +41,9 @@ class Upscaler:
         The model or engine is unknown, or its extra is not installed.
     """
 
-    def __init__(
-        self, model: str | Path = MODEL, engine: str = "auto", *, ensemble: bool = False
-    ) -> None:
+    def __init__(self, model: str | Path = MODEL, engine: str = "auto") -> None:
         self.model = str(model)
-        self.restorer = open_restorer(model, engine, ensemble=ensemble)
+        self.restorer = open_restorer(model, engine)
 
     def __repr__(self) -> str:
         return f"Upscaler({self.model!r}, engine={self.restorer.engine!r})"
@@ -155,7 +152,7 @@ class Upscaler:
         return cast(Source, kinds.like(image, jobs.restore(given, job, self.restorer, progress)))
 
 
-def load(model: str | Path = MODEL, engine: str = "auto", *, ensemble: bool = False) -> Upscaler:
+def load(model: str | Path = MODEL, engine: str = "auto") -> Upscaler:
     """Load a model; see `Upscaler`.
 
     The last few are kept, so that asking again costs nothing; a file that has changed since is
@@ -165,12 +162,12 @@ def load(model: str | Path = MODEL, engine: str = "auto", *, ensemble: bool = Fa
         changed = Path(model).stat().st_mtime_ns
     except (OSError, ValueError):
         changed = 0  # a name, or no path that the system takes
-    return _load(str(model), engine, ensemble, changed)
+    return _load(str(model), engine, changed)
 
 
 @lru_cache(maxsize=4)
-def _load(model: str, engine: str, ensemble: bool, changed: int) -> Upscaler:
-    return Upscaler(model, engine, ensemble=ensemble)
+def _load(model: str, engine: str, changed: int) -> Upscaler:
+    return Upscaler(model, engine)
 
 
 def upscale(
@@ -179,7 +176,6 @@ def upscale(
     *,
     model: str | Path = MODEL,
     engine: str = "auto",
-    ensemble: bool = False,
     size: Size | None = None,
     width: int | None = None,
     height: int | None = None,
@@ -196,7 +192,7 @@ def upscale(
 
     Parameters
     ----------
-    model, engine, ensemble
+    model, engine
         See `Upscaler`.
     image, scale, size, width, height, output, overwrite, saving
     quality, colour, tile, max_pixels, progress
@@ -208,7 +204,7 @@ def upscale(
     >>> bigsharp.upscale(np.zeros((20, 30, 3), np.uint8), scale=2.5).shape
     (50, 75, 3)
     """
-    return load(model, engine, ensemble=ensemble).upscale(
+    return load(model, engine).upscale(
         image,
         scale,
         size=size,

@@ -17,7 +17,7 @@ from bigsharp.image.arrays import Array
 from bigsharp.io.formats import READ
 from bigsharp.io.picture import Picture
 from bigsharp.io.read import read
-from bigsharp.restore.models import UNTRAINED, available_models, open_restorer
+from bigsharp.restore.models import ENSEMBLE, UNTRAINED, available_models, open_restorer
 from bigsharp.restore.pipeline import upscale_picture
 from bigsharp.restore.target import Size
 from bigsharp.scoring import protocol
@@ -226,6 +226,8 @@ def digest_of(*paths: Path) -> str:
 
 
 def _digest_of_model(name: str) -> str:
+    if name.endswith(ENSEMBLE):
+        return _digest_of_model(name.removesuffix(ENSEMBLE)) + ENSEMBLE
     if name in UNTRAINED:
         return ""
     if Path(name).is_file():

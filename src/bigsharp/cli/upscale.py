@@ -161,7 +161,7 @@ def upscale(
     to_stdout = [job.output for job in planned] == [STANDARD]
     with quiet_libraries() as stderr:
         run = Run(
-            open_restorer(model, engine, ensemble=ensemble),
+            open_restorer(model + "+" * ensemble, engine),
             quiet or to_stdout,
             log == "json",
             stderr,

@@ -25,33 +25,34 @@ from bigsharp.weights import file
 UNTRAINED = (*selfex.METHODS, BICUBIC)
 
 
+#: Behind a model's name: the mean over the symmetries, as in "EDSR+".
+ENSEMBLE = "+"
+
+
 def available_models() -> list[str]:
     """The names that ``model=`` understands: the released models, and `UNTRAINED`."""
     return [*sorted([*weights.names(), *weights.families()]), *UNTRAINED]
 
 
-def open_restorer(
-    model: str | Path, engine: str = "auto", threads: int = 0, *, ensemble: bool = False
-) -> Restorer:
+def open_restorer(model: str | Path, engine: str = "auto", threads: int = 0) -> Restorer:
     """Make a model ready to restore.
 
     Parameters
     ----------
     model : str or path
-        A name of `available_models`, or a file that `open_engine` takes.
+        A name of `available_models`, or a file that `open_engine` takes; with a + behind it, the
+        `Ensemble`.
     engine, threads
         As `open_engine` takes them; what is no network needs neither.
-    ensemble : bool
-        Take the mean over the symmetries of the square; see `Ensemble`.
 
     Raises
     ------
     BigsharpError
         The model or the engine is unknown, or cannot run here.
     """
-    if ensemble:
-        return Ensemble(open_restorer(model, engine, threads))
     model = str(model)
+    if model.endswith(ENSEMBLE):
+        return Ensemble(open_restorer(model.removesuffix(ENSEMBLE), engine, threads))
     if model == BICUBIC:
         return Bicubic()
     if model in selfex.METHODS:
