@@ -18,6 +18,7 @@ from bigsharp.benchmark.methods import digest_of
 from bigsharp.benchmark.published import find
 from bigsharp.benchmark.records import Record, RecordFile
 from bigsharp.benchmark.run import Result
+from bigsharp.restore.models import UNTRAINED
 from bigsharp.scoring import protocol
 from bigsharp.scoring.sets import SETS
 from bigsharp.weights import families, path
@@ -30,6 +31,7 @@ BENCHMARK = ROOT / "docs" / "benchmark"
 MEASURED = {
     "bicubic": "bicubic",
     "rfl": "RFL",
+    "selfex": "SelfEx",
     "srcnn": "SRCNN 9-5-5",
     "drcn-64": "DRCN, 64 filters",
     "vdsr": "VDSR",
@@ -41,7 +43,7 @@ BEGIN, END = "<!-- scores: made by tools/tables.py -->", "<!-- end of scores -->
 
 def released(method: str) -> str:
     """The digest that records of the weights released now carry."""
-    if method == "bicubic":
+    if method in UNTRAINED:
         return ""
     return digest_of(*(path(name, SUFFIX) for name in families().get(method, [method])))
 
