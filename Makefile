@@ -15,7 +15,7 @@ demo: .venv/base
 	@$(BIN)/bigsharp upscale examples/astronaut.png -o demo/astronaut-x3.png --scale 3 --overwrite
 
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 test-slow: .venv/dev
 	$(BIN)/python -m pytest -m slow

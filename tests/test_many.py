@@ -180,7 +180,7 @@ def test_times_are_kept_on_request(upscale, tree: Path) -> None:
 def test_an_end_in_the_middle_leaves_whole_files_alone(
     tree: Path, number: signal.Signals, status: int
 ) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (250, 250, 3)).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3)).astype(np.uint8)
     for k in range(12):
         Image.fromarray(noise).save(tree / "pictures" / f"large{k:02}.bmp")
     line = [sys.executable, "-m", "bigsharp", "upscale", "pictures", "-o", "big", "-s", "3"]

@@ -11,6 +11,8 @@ import re
 import signal
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, NoReturn
 
 import typer
@@ -55,10 +57,9 @@ def main() -> NoReturn:
     # What decoders say of odd files beside their exceptions is no news to a user.
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="PIL")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
     try:
-        status = app(standalone_mode=False)
+        with _told_to_end():
+            status = app(standalone_mode=False)
     except BigsharpError as error:
         _fail(str(error))
     except _Ended as end:
@@ -87,8 +88,19 @@ def _make_printable() -> None:
             stream.reconfigure(errors="surrogateescape" if unicode else "backslashreplace")
 
 
-def _end(signum: int, frame: object) -> None:
-    raise _Ended(signum)
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """Let Ctrl-C and a polite kill raise `_Ended`; afterwards they do what they did before."""
+
+    def end(signum: int, frame: object) -> None:
+        raise _Ended(signum)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _with_hint(message: str) -> str:
