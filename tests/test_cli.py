@@ -330,6 +330,38 @@ def test_export(call, checkpoint: Path, tmp_path: Path, texture: np.ndarray) -> 
     assert_one_line(call("export", tmp_path / "no.pt", "-o", out), "no such file")
 
 
+@pytest.mark.parametrize(("model", "scale"), [("vdsr", 2), ("vdsr", 3), ("srcnn-x4", 4)])
+def test_an_exported_model_of_pictures(
+    call, tmp_path: Path, texture: np.ndarray, model: str, scale: int
+) -> None:
+    import onnxruntime
+
+    out = tmp_path / "picture.onnx"
+    assert call("export", model, "-o", out, "--rgb", "--scale", scale).out == f"{out}\n"
+    session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
+    for picture in (texture, texture[:1, :3], texture[5:9, :1]):
+        planes = picture.transpose(2, 0, 1)[None].astype(np.float32) / 255
+        (result,) = session.run(None, {"picture": planes})
+        rounded = np.floor(result[0].transpose(1, 2, 0) * 255 + 0.5)
+        expected = bigsharp.upscale(picture, scale=scale, model=model, colour="luma")
+        assert np.abs(rounded - expected).max() <= 1
+        assert (rounded != expected).mean() < 1e-3
+
+
+def test_what_is_no_exported_model_of_pictures(call, tmp_path: Path, photo: Path) -> None:
+    out = tmp_path / "picture.onnx"
+    for words in (["--rgb"], ["--scale", 2]):
+        assert_one_line(call("export", "vdsr", "-o", out, *words), "--rgb and --scale")
+    for model, scale in (("vdsr", 5), ("srcnn-x3", 2)):
+        line = call("export", model, "-o", out, "--rgb", "--scale", scale)
+        assert_one_line(line, f"--scale {scale}: the network was trained on")
+    line = call("export", "vdsr", "-o", out.with_suffix(".safetensors"), "--rgb", "--scale", 2)
+    assert_one_line(line, "an .onnx file")
+    assert not out.exists()
+    call("export", "vdsr", "-o", out, "--rgb", "--scale", 2)
+    assert_one_line(call("upscale", photo, "-m", out), "it enlarges pictures, for other programs")
+
+
 @pytest.fixture
 def recipe(tmp_path: Path, gallery: Path) -> Path:
     path = tmp_path / "tiny.toml"
@@ -460,6 +492,6 @@ def test_a_missing_extra_is_named(call, photo: Path, checkpoint: Path, monkeypat
     for line in (
         ["train", "vdsr"],
         ["upscale", photo, "-m", checkpoint],
-        ["export", "a", "-o", "b"],
+        ["export", checkpoint, "-o", "b.onnx"],
     ):
         assert_one_line(call(*line), "pip install 'bigsharp[train]'")

@@ -9,13 +9,13 @@ import numpy as np
 
 from bigsharp.image.arrays import Array, peak_of, round_to
 
-# ITU-R BT.601-7, section 2.5; the digits of MATLAB's function.
-_MATRIX = (
+#: From RGB in [0, 1]: ITU-R BT.601-7, section 2.5; the digits of MATLAB's function.
+MATRIX = (
     np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]])
     / 255
 )
-_OFFSET = np.array([16.0, 128.0, 128.0]) / 255
-_INVERSE = np.linalg.inv(_MATRIX)
+OFFSET = np.array([16.0, 128.0, 128.0]) / 255
+INVERSE = np.linalg.inv(MATRIX)
 
 
 def rgb_to_ycbcr(rgb: Array) -> Array:
@@ -31,7 +31,7 @@ def rgb_to_ycbcr(rgb: Array) -> Array:
     ndarray, shape (..., 3)
         Same dtype; integers are rounded, floats are not.
     """
-    return _convert(rgb, _MATRIX, _OFFSET)
+    return _convert(rgb, MATRIX, OFFSET)
 
 
 def ycbcr_to_rgb(ycbcr: Array) -> Array:
@@ -47,7 +47,7 @@ def ycbcr_to_rgb(ycbcr: Array) -> Array:
     ndarray, shape (..., 3)
         Same dtype; integers are rounded and clipped, floats are neither.
     """
-    return _convert(ycbcr, _INVERSE, -_INVERSE @ _OFFSET)
+    return _convert(ycbcr, INVERSE, -INVERSE @ OFFSET)
 
 
 def luma(rgb: Array) -> Array:
@@ -62,7 +62,7 @@ def luma(rgb: Array) -> Array:
     -------
     ndarray, shape (...)
     """
-    return rgb @ _MATRIX[0].astype(rgb.dtype) + rgb.dtype.type(_OFFSET[0])
+    return rgb @ MATRIX[0].astype(rgb.dtype) + rgb.dtype.type(OFFSET[0])
 
 
 def _convert(image: Array, matrix: Array, offset: Array) -> Array:

@@ -21,6 +21,12 @@ RECEPTIVE_FIELD = "bigsharp.receptive_field"
 SCALES = "bigsharp.scales"
 PARAMETERS = "bigsharp.parameters"
 
+#: Input and output of a model that takes whole pictures; see `weights.onnx_picture`.
+PICTURE, ENLARGED = "picture", "enlarged"
+
+#: The name of an input or output, and its shape, with names for sides of any length.
+Plane = tuple[str, tuple[int | str, ...]]
+
 #: Of the standard: from 2019 on, read by every ONNX Runtime that we take.
 _OPSET, _IR_VERSION = 11, 6
 
@@ -50,17 +56,23 @@ def to_onnx(packed: Packed) -> bytes:
     BigsharpError
         The library is not installed.
     """
+    nodes = Nodes()
+    nodes.add_network(packed, "ilr", "restored")
+    image = (1, 1, "height", "width")
+    return to_model(packed, nodes, ("ilr", image), ("restored", image))
+
+
+def to_model(packed: Packed, nodes: Nodes, begin: Plane, end: Plane) -> bytes:
+    """A model of `nodes`, from one plane to another, that says what `packed` is."""
     if find_spec("onnx") is None:
         raise BigsharpError(errors.install("export to ONNX needs", "onnx", "train"))
     from onnx import TensorProto, helper, numpy_helper
 
-    nodes = _Nodes(packed)
-    image = (1, 1, "height", "width")
     graph = helper.make_graph(
         [helper.make_node(kind, i, o, **options) for kind, i, o, options in nodes.nodes],
         packed.architecture,
-        [helper.make_tensor_value_info("ilr", TensorProto.FLOAT, image)],
-        [helper.make_tensor_value_info("restored", TensorProto.FLOAT, image)],
+        [helper.make_tensor_value_info(begin[0], TensorProto.FLOAT, begin[1])],
+        [helper.make_tensor_value_info(end[0], TensorProto.FLOAT, end[1])],
         [numpy_helper.from_array(v, name) for name, v in nodes.constants.items()],
     )
     opset = helper.make_opsetid("", _OPSET)
@@ -76,44 +88,52 @@ def to_onnx(packed: Packed) -> bytes:
     return model.SerializeToString()
 
 
-class _Nodes:
-    """The nodes of a network, one after another, and the constants that they read."""
+class Nodes:
+    """Nodes of an ONNX model, one after another, and the constants that they read."""
 
-    def __init__(self, packed: Packed) -> None:
-        self.packed = packed
+    def __init__(self) -> None:
         self.nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = []
-        self.constants: dict[str, Any] = {}
-        results = ["ilr"]
-        for name, read in packed.graph.layers:
-            results.append(self._add("Relu", [self._convolve(name, results[read])]))
-        parts = []
-        for name, read, share in packed.graph.outputs:
-            part = self._convolve(name, results[read])
-            if packed.graph.skip:
-                part = self._add("Add", ["ilr", part])
-            parts.append(part if share == 1 else self._add("Mul", [part, self._share(share)]))
-        self._add("Sum", parts, "restored")
+        self.constants: dict[str, Array] = {}
 
-    def _add(self, kind: str, inputs: list[str], output: str = "", **options: Any) -> str:
+    def add(self, kind: str, inputs: list[str], output: str = "", **options: Any) -> str:
+        """Add a node; returns the name of what it gives."""
         output = output or f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append((kind, inputs, [output], options))
         return output
 
-    def _convolve(self, name: str, x: str) -> str:
-        weight, bias = self.packed.layer(name)
+    def constant(self, name: str, values: Array) -> str:
+        """Add a constant; returns its name."""
+        self.constants[name] = values
+        return name
+
+    def pad(self, x: str, radius: int) -> str:
+        """Repeat the outermost pixels."""
+        widths = np.array([0, 0, radius, radius] * 2, np.int64)
+        return self.add("Pad", [x, self.constant(f"pads_{radius}", widths)], mode="edge")
+
+    def add_network(self, packed: Packed, ilr: str, restored: str) -> None:
+        """Add a network from a plane to a plane, by their names."""
+        results = [ilr]
+        for name, read in packed.graph.layers:
+            results.append(self.add("Relu", [self._convolve(packed, name, results[read])]))
+        parts = []
+        for name, read, share in packed.graph.outputs:
+            part = self._convolve(packed, name, results[read])
+            if packed.graph.skip:
+                part = self.add("Add", [ilr, part])
+            parts.append(part if share == 1 else self.add("Mul", [part, self._share(share)]))
+        self.add("Sum", parts, restored)
+
+    def _convolve(self, packed: Packed, name: str, x: str) -> str:
+        weight, bias = packed.layer(name)
         radius = weight.shape[-1] // 2
-        self.constants |= {f"{name}.weight": weight, f"{name}.bias": bias}
-        if self.packed.graph.padding == "edge":
-            widths = f"pads_{radius}"
-            self.constants[widths] = np.array([0, 0, radius, radius] * 2, np.int64)
-            x, radius = self._add("Pad", [x, widths], mode="edge"), 0
-        inputs = [x, f"{name}.weight", f"{name}.bias"]
-        return self._add("Conv", inputs, pads=[radius] * 4)
+        inputs = [self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias)]
+        if packed.graph.padding == "edge":
+            x, radius = self.pad(x, radius), 0
+        return self.add("Conv", [x, *inputs], pads=[radius] * 4)
 
     def _share(self, share: float) -> str:
-        name = f"share_{len(self.nodes)}"
-        self.constants[name] = np.array(share, np.float32)
-        return name
+        return self.constant(f"share_{len(self.nodes)}", np.array(share, np.float32))
 
 
 def read(path: str | Path) -> tuple[bytes, Packed, int]:
@@ -152,6 +172,8 @@ def _from_onnx(content: memoryview) -> tuple[Packed, int]:
     (opset,) = (_message(part, _OPSET_ID) for part in model["opset"])
     entries = (_message(part, _ENTRY) for part in model["about"])
     about = {_text(entry["key"]): _text(entry["value"]) for entry in entries}
+    if _text(_message(graph["inputs"][0], _IMAGE)["name"]) == PICTURE:
+        raise BigsharpError("it enlarges pictures, for other programs; give the network itself")
     images = [_image(part) for part in graph["inputs"] + graph["outputs"]]
     if opset != {"domain": [b""], "version": [_OPSET]} or images != ["ilr", "restored"]:
         raise ValueError("it is of another kind")
@@ -173,7 +195,7 @@ def _from_onnx(content: memoryview) -> tuple[Packed, int]:
 
 
 class _Layers:
-    """The nodes of a model, taken one after another, as layers and outputs: `_Nodes` read back."""
+    """The nodes of a model, taken one after another, as layers and outputs: `Nodes` read back."""
 
     def __init__(self, constants: Mapping[str, Array]) -> None:
         self.constants = constants
