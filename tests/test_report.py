@@ -8,9 +8,15 @@ import pytest
 from PIL import Image
 
 from bigsharp.benchmark import figures
-from bigsharp.benchmark.figures import Box, Comparison
+from bigsharp.benchmark.comparison import (
+    Box,
+    Comparison,
+    choose_images,
+    compare,
+    parse_crop,
+    telling_box,
+)
 from bigsharp.benchmark.methods import open_methods
-from bigsharp.benchmark.report import parse_crop
 from bigsharp.benchmark.run import benchmark
 from bigsharp.errors import BigsharpError
 from bigsharp.scoring import protocol
@@ -58,6 +64,19 @@ def test_the_figures_are_kept_as_pdf_and_png(page: Path) -> None:
         assert min(image.size) > 600
 
 
+def test_what_a_report_shows(image_sets: Path, photos: Path) -> None:
+    sets = ["Set5", "B100", str(photos)]
+    names = [
+        [path.stem for path, _ in shown] for shown in choose_images([], sets, image_sets).values()
+    ]
+    assert names == [["bird", "butterfly"], ["253027", "86000"], ["0"]]
+    chosen = choose_images(["baby", "2:1,2,3,4"], sets, image_sets)
+    assert [len(shown) for shown in chosen.values()] == [1, 0, 1]
+    assert chosen[str(photos)][0][1] == Box(1, 2, 3, 4)
+    with pytest.raises(BigsharpError, match="no image is called 'cat'"):
+        choose_images(["cat"], sets, image_sets)
+
+
 def test_in_a_browser_the_slider_moves_and_the_tables_sort(page: Path) -> None:
     playwright = pytest.importorskip("playwright.sync_api")
     browser_path = shutil.which("chromium")
@@ -102,7 +121,7 @@ def test_crops_and_scores_in_the_figure_are_those_of_the_table(photos: Path) -> 
     rules = protocol.choose()
     results = benchmark([str(photos)], [2], ["bicubic"], rules=rules)
     path = photos / "1.png"
-    comparison = figures.compare(results, path, rules, open_methods(["bicubic"]))
+    comparison = compare(results, path, rules, open_methods(["bicubic"]))
     assert np.array_equal(comparison.truth, np.asarray(Image.open(path)))
     (record,) = (r for r in results[0].records if r.image == "1.png")
     figure = figures.crops(comparison, Box(4, 6, 20, 10))
@@ -124,7 +143,7 @@ def test_the_telling_box_is_where_the_methods_differ_most() -> None:
     other[100:130, 200:220] = 255
     scores = {"one": Score(1, 1), "other": Score(2, 1)}
     comparison = Comparison("a", 2, one, {"one": one, "other": other}, scores)
-    box = figures.telling_box(comparison)
+    box = telling_box(comparison)
     assert (box.width, box.height) == (40, 40)
     assert box.cut(other).sum() == other.sum()
 

@@ -3,89 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from math import ceil, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from bigsharp.benchmark.comparison import Box, Comparison
 from bigsharp.benchmark.methods import Method
-from bigsharp.benchmark.run import Result, make_case
+from bigsharp.benchmark.run import Result
 from bigsharp.errors import BigsharpError
-from bigsharp.image.arrays import Array
 from bigsharp.io.files import whole_file
-from bigsharp.scoring.protocol import Rules, Score, round_to_8bit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARK = "#e8112d"
-
-
-@dataclass(frozen=True)
-class Box:
-    """A part of a picture, in pixels from its top left corner."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    def cut(self, image: Array) -> Array:
-        """That part of an image."""
-        return image[self.top : self.top + self.height, self.left : self.left + self.width]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One image at one scale, as every method restores it.
-
-    Attributes
-    ----------
-    name : str
-    scale : float
-    truth : ndarray of uint8, shape (H, W, 3)
-    restored : dict of str to ndarray of uint8, shape (H, W, 3)
-    scores : dict of str to Score
-        Under the protocol of the table, which may be of luma alone.
-    """
-
-    name: str
-    scale: float
-    truth: Array
-    restored: Mapping[str, Array]
-    scores: Mapping[str, Score]
-
-
-def compare(
-    results: Sequence[Result], path: Path, rules: Rules, methods: Mapping[str, Method]
-) -> Comparison:
-    """Restore one image in colour with every method of `results`, all of one set and scale."""
-    first = results[0]
-    case, hr = make_case(first.data, path, first.scale, replace(rules, colour="rgb"))
-    scores = {
-        result.method: Score(record.psnr, record.ssim)
-        for result in results
-        for record in result.records
-        if record.image == path.name
-    }
-    restored = {name: _as_8bit(methods[name].restore(case)) for name in scores}
-    return Comparison(path.name, first.scale, _as_8bit(hr), restored, scores)
-
-
-def telling_box(comparison: Comparison) -> Box:
-    """The square, a sixth of the shorter side or 32 pixels, that the methods restore least alike.
-
-    That is where the variance over the methods, summed over the square, is largest.
-    """
-    stack = np.stack([image.mean(axis=2) for image in comparison.restored.values()])
-    spread = stack.var(axis=0)
-    side = min(max(32, min(spread.shape) // 6), *spread.shape)
-    sums = np.pad(spread.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    top, left = np.unravel_index(np.argmax(inside), inside.shape)
-    return Box(int(left), int(top), side, side)
 
 
 def crops(comparison: Comparison, box: Box) -> Figure:
@@ -191,7 +122,3 @@ def save(figure: Figure, path: Path) -> list[Path]:
             figure.savefig(file, format=kind, dpi=200, metadata=metadata)
         written.append(target)
     return written
-
-
-def _as_8bit(image: Array) -> Array:
-    return round_to_8bit(image).astype(np.uint8)

@@ -17,7 +17,7 @@ from PIL import Image
 
 from bigsharp import errors
 from bigsharp.benchmark import figures
-from bigsharp.benchmark.figures import Box, Comparison
+from bigsharp.benchmark.comparison import Comparison, Images, compare, telling_box
 from bigsharp.benchmark.methods import Method
 from bigsharp.benchmark.run import Result
 from bigsharp.benchmark.table import Grid
@@ -26,13 +26,9 @@ from bigsharp.image.arrays import Array
 from bigsharp.io.files import write_bytes
 from bigsharp.restore.restorer import BICUBIC
 from bigsharp.scoring.protocol import Rules
-from bigsharp.scoring.sets import find_images
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-#: By set: the images, and which part of each.
-Images = dict[str, list[tuple[Path, Box | None]]]
 
 
 def require_libraries() -> None:
@@ -40,24 +36,6 @@ def require_libraries() -> None:
     for library in ("matplotlib", "jinja2"):
         if find_spec(library) is None:
             raise BigsharpError(errors.install("figures and report need", library, "bench"))
-
-
-def parse_crop(words: str) -> tuple[str, Box | None]:
-    """An image's name, and the box of IMAGE:LEFT,TOP,WIDTH,HEIGHT.
-
-    Raises
-    ------
-    BigsharpError
-        It is not of that form.
-    """
-    name, colon, numbers = words.partition(":")
-    if not colon:
-        return name, None
-    try:
-        left, top, width, height = map(int, numbers.split(","))
-    except ValueError:
-        raise BigsharpError(f"`crop`: {words!r} is not IMAGE:LEFT,TOP,WIDTH,HEIGHT") from None
-    return name, Box(left, top, width, height)
 
 
 def write_report(
@@ -107,8 +85,8 @@ def write_report(
         place = f"{Path(data).name}-x{scale:g}"
         caption = f"{Path(data).name}, ×{scale:g}"
         for path, box in images[data]:
-            comparison = figures.compare(group, path, rules, methods)
-            box = box or figures.telling_box(comparison)
+            comparison = compare(group, path, rules, methods)
+            box = box or telling_box(comparison)
             figure = figures.crops(comparison, box)
             file = folder / "figures" / f"{place}-{path.stem}"
             shown["crops"].append(_keep(figure, file, f"{path.name}, {caption}"))
@@ -140,43 +118,6 @@ def write_report(
     )
     write_bytes(folder / "report.html", text.encode())
     return folder / "report.html"
-
-
-def choose_images(
-    crops: Sequence[str], sets: Sequence[str], root: str | Path | None = None
-) -> Images:
-    """The images to show, and which part of each.
-
-    Parameters
-    ----------
-    crops : sequence of str
-        As `parse_crop` takes them; by default each set's first image is shown.
-    sets : sequence of str
-    root : path, optional
-        The folder of the image sets.
-
-    Raises
-    ------
-    BigsharpError
-        An image is in no set.
-    """
-    images = {data: find_images(data, root) for data in sets}
-    if not crops:
-        return {data: [(paths[0], None)] for data, paths in images.items()}
-    chosen: Images = {data: [] for data in sets}
-    for words in crops:
-        name, box = parse_crop(words)
-        found = [
-            (data, path)
-            for data, paths in images.items()
-            for path in paths
-            if name in (path.name, path.stem)
-        ]
-        if not found:
-            raise BigsharpError(f"`crop`: no image is called {name!r} in {', '.join(sets)}")
-        for data, path in found:
-            chosen[data].append((path, box))
-    return chosen
 
 
 def _keep(figure: Figure, file: Path, caption: str) -> dict[str, str]:

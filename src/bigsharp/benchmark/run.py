@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -106,6 +106,7 @@ def benchmark(
     scales: Sequence[float],
     methods: Sequence[str],
     *,
+    opened: Mapping[str, Method] | None = None,
     rules: Rules = protocol.PROTOCOLS["published"],
     metrics: Sequence[str] = (),
     engine: str = "auto",
@@ -125,6 +126,8 @@ def benchmark(
     methods : sequence of str
         Models as `bigsharp.load` takes them ("bicubic" is the ILR image itself), or folders of
         restored pictures; ``name=model`` gives one a name.
+    opened : mapping of str to Method, optional
+        These, as `open_methods` gives them, where they are open already.
     rules : Rules
     metrics : sequence of {"ifc", "lpips"}
         To measure beyond PSNR and SSIM.
@@ -156,7 +159,7 @@ def benchmark(
         raise BigsharpError(f"jobs are at least 1, not {jobs}")
     for name in metrics:
         open_metric(name)
-    opened = open_methods(methods, engine)
+    opened = opened or open_methods(methods, engine)
     sets = {name: find_images(name, root) for name in data}
     keys = {
         (name, path, scale, method.name): _key(name, path, hr, scale, method, rules)
@@ -226,7 +229,7 @@ def _key(data: str, path: Path, hr: str, scale: float, method: Method, rules: Ru
 
 
 def _run(
-    tasks: list[Task], setting: Setting, opened: dict[str, Method], jobs: int
+    tasks: list[Task], setting: Setting, opened: Mapping[str, Method], jobs: int
 ) -> Iterator[Record]:
     """Records as they come, from this process or from several."""
     jobs = min(jobs, len(tasks))
@@ -252,7 +255,7 @@ def _work(task: Task) -> list[Record]:
     return list(_score_image(task, _worker["opened"], _worker["setting"]))
 
 
-def _score_image(task: Task, opened: dict[str, Method], setting: Setting) -> Iterator[Record]:
+def _score_image(task: Task, opened: Mapping[str, Method], setting: Setting) -> Iterator[Record]:
     """Every missing method's score on one image."""
     rules = setting.rules
     case, hr = make_case(task.data, task.path, task.scale, rules)

@@ -55,7 +55,7 @@ def benchmark(
         list[str] | None,
         typer.Option(
             metavar="IMAGE[:LEFT,TOP,WIDTH,HEIGHT]",
-            help="Show this image in the report; again for more [default: each set's first].",
+            help="Show this image in the report; again for more [default: two of each known set].",
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that share the cores.")] = 1,
@@ -66,10 +66,11 @@ def benchmark(
 ) -> None:
     """Score methods on image sets and lay the published tables beside; goes on where it stopped."""
     from bigsharp.benchmark import run, table
+    from bigsharp.benchmark.comparison import choose_images
     from bigsharp.benchmark.methods import open_methods
     from bigsharp.benchmark.perceptual import usable
     from bigsharp.benchmark.records import RecordFile
-    from bigsharp.benchmark.report import choose_images, require_libraries, write_report
+    from bigsharp.benchmark.report import require_libraries, write_report
     from bigsharp.scoring.protocol import choose
 
     if report:
@@ -81,6 +82,7 @@ def benchmark(
     kept = RecordFile(output / "records.jsonl") if files else None
     sets, scales = words(data), numbers(scale, "--scale")
     images = choose_images(crop or (), sets, root)
+    opened = open_methods(words(methods), engine)
     with progress_bar(quiet or as_json) as bar:
         task = bar.add_task("scoring", total=None)
         settings: dict[str, Any] = {
@@ -93,7 +95,9 @@ def benchmark(
         }
         if check:
             run.check_bicubic(sets, scales, **settings)
-        results = run.benchmark(sets, scales, words(methods), metrics=further, **settings)
+        results = run.benchmark(
+            sets, scales, words(methods), opened=opened, metrics=further, **settings
+        )
     grid = table.lay_out(results, metrics=further)
     if files:
         table.write(grid, output, f"protocol {rules.name}: {rules.description}")
@@ -104,7 +108,6 @@ def benchmark(
         if files:
             print(output / "table.md")
     if report:
-        opened = open_methods(words(methods), engine)
         command = shlex.join(["bigsharp", *sys.argv[1:]])
         page = write_report(results, grid, opened, rules, output, images=images, command=command)
         print(page)

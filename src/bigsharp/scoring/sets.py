@@ -33,6 +33,8 @@ class ImageSet:
     leaks : dict of str to str
         Images, by their names without extension, that show what a test set shows, and what that
         is: nothing is trained on them. `bigsharp.scoring.leaks` finds such.
+    shown : tuple of str
+        Those, without extension, in which methods are seen to differ: stripes, façades, text.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ImageSet:
     use: str
     source: str
     leaks: Mapping[str, str] = field(default_factory=dict)
+    shown: tuple[str, ...] = ()
 
 
 _BERKELEY = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/bsds/"
@@ -57,10 +60,20 @@ SETS = {
             {"302003": "Set5's woman is a reduced copy of it"},
         ),
         ImageSet("BSDS200-test", 200, "train", f"BSDS500, images/test, {_BERKELEY}"),
-        ImageSet("Set5", 5, "test", f"Bevilacqua et al. 2012, in {_HUANG}"),
-        ImageSet("Set14", 14, "test", f"Zeyde et al. 2010, in {_HUANG}"),
-        ImageSet("B100", 100, "test", f"BSDS300, images/test, {_BERKELEY}"),
-        ImageSet("Urban100", 100, "test", f"Huang et al. 2015, full-size HR images of {_HUANG}"),
+        ImageSet(
+            "Set5", 5, "test", f"Bevilacqua et al. 2012, in {_HUANG}", shown=("butterfly", "bird")
+        ),
+        ImageSet("Set14", 14, "test", f"Zeyde et al. 2010, in {_HUANG}", shown=("zebra", "ppt3")),
+        ImageSet(
+            "B100", 100, "test", f"BSDS300, images/test, {_BERKELEY}", shown=("253027", "86000")
+        ),
+        ImageSet(
+            "Urban100",
+            100,
+            "test",
+            f"Huang et al. 2015, full-size HR images of {_HUANG}",
+            shown=("img_005", "img_092"),
+        ),
         ImageSet("BSD68", 68, "test", "Roth and Black 2009, grey images out of B100"),
         ImageSet("classic5", 5, "test", "Foi et al. 2007, grey images for JPEG deblocking"),
     )
