@@ -78,10 +78,10 @@ private:
     const BatchShape shape_;
     const int tiles_;
     const std::size_t stride_;
-    const Recycled rows_;
+    const Pooled rows_;
 };
 
-int batch_size(const BatchShape& shape) {
+int chunk_size(const BatchShape& shape) {
     const int tiles = (shape.width + kTile - 1) / kTile * kMostBands;
     return std::min(tiles, 96);
 }
@@ -90,7 +90,7 @@ int batch_size(const BatchShape& shape) {
 struct Scratch {
     Scratch(const BatchShape& shape, std::size_t size) : input(shape), output(shape), work(size) {}
     Padded input, output;
-    const Recycled work;
+    const Pooled work;
 };
 
 // Calls `work` with the number, the scratch and the images of each thread.
@@ -122,7 +122,7 @@ void for_bands(const Padded& input, int height, const Work& work) {
 void convolve_batch(const Kernels& kernels, const BatchShape& shape, const float* x,
                     const float* mask, const Weights& weights, float* y, int threads) {
     const std::size_t size = static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
-    const int batch = batch_size(shape);
+    const int chunk = chunk_size(shape);
     const auto work = [&](int, Scratch& scratch, int first, int last) {
         Padded &input = scratch.input, &output = scratch.output;
         for (int image = first; image < last; ++image) {
@@ -130,12 +130,12 @@ void convolve_batch(const Kernels& kernels, const BatchShape& shape, const float
             for_bands(input, shape.height, [&](Bands& bands, int top) {
                 for (int row = 0; row < bands.count * kTile; ++row)
                     bands.out[row] = output.place(top + row);
-                kernels.convolve(bands, 0, input.tiles(), weights, scratch.work.data(), batch);
+                kernels.convolve(bands, 0, input.tiles(), weights, scratch.work.data(), chunk);
             });
             output.copy_to(y + image * size);
         }
     };
-    share(shape, work_size(batch, shape.channels), threads, work);
+    share(shape, work_size(chunk, shape.channels), threads, work);
 }
 
 void correlate_batch(const Kernels& kernels, const BatchShape& shape, const float* x,
@@ -145,8 +145,8 @@ void correlate_batch(const Kernels& kernels, const BatchShape& shape, const floa
     const std::size_t transformed =
         static_cast<std::size_t>(kFrequencies) * shape.channels * shape.channels;
     const std::size_t values = transformed + shape.channels;  // of the filters, and of the bias
-    const int batch = batch_size(shape), shares = std::clamp(threads, 1, shape.images);
-    const Recycled sums(values * shares);
+    const int chunk = chunk_size(shape), shares = std::clamp(threads, 1, shape.images);
+    const Pooled sums(values * shares);
     std::fill_n(sums.data(), values * shares, 0.0f);
     const auto work = [&](int thread, Scratch& scratch, int first, int last) {
         Padded &input = scratch.input, &output = scratch.output;
@@ -159,11 +159,11 @@ void correlate_batch(const Kernels& kernels, const BatchShape& shape, const floa
                 for (int row = 0; row < bands.count * kTile; ++row)
                     bands.out[row] = output[top + row];
                 kernels.correlate(bands, 0, input.tiles(), shape.channels, scratch.work.data(),
-                                  batch, own);
+                                  chunk, own);
             });
         }
     };
-    share(shape, 2 * work_size(batch, shape.channels), threads, work);
+    share(shape, 2 * work_size(chunk, shape.channels), threads, work);
     for (int thread = 1; thread < shares; ++thread)
         for (std::size_t i = 0; i < values; ++i) sums.data()[i] += sums.data()[values * thread + i];
     kernels.unpack_gradient(sums.data(), shape.channels, taps);

@@ -78,15 +78,15 @@ void restore_tiles(const float* in, std::size_t stride, int first, int last, con
 }
 
 void convolve(const Bands& bands, int first, int last, const Weights& weights, float* work,
-              int batch) {
+              int chunk) {
     const int channels = weights.channels;
-    const int batches = ((last - first) * bands.count + batch - 1) / batch;
-    const std::size_t stride = static_cast<std::size_t>(batch + kBlock) * channels;
+    const int chunks = ((last - first) * bands.count + chunk - 1) / chunk;
+    const std::size_t stride = static_cast<std::size_t>(chunk + kBlock) * channels;
     const std::size_t matrix = static_cast<std::size_t>(channels) * channels;
-    for (int b = 0; b < batches; ++b) {
+    for (int b = 0; b < chunks; ++b) {
         // The same columns of every band, so that the weights are read seldom.
-        const int begin = first + (last - first) * b / batches;
-        const int end = first + (last - first) * (b + 1) / batches;
+        const int begin = first + (last - first) * b / chunks;
+        const int end = first + (last - first) * (b + 1) / chunks;
         const std::size_t tiles = end - begin;
         for (int band = 0; band < bands.count; ++band)
             for (int c = 0; c < channels; c += kChunk)
@@ -94,7 +94,7 @@ void convolve(const Bands& bands, int first, int last, const Weights& weights, f
                                 channels - c < kChunk ? channels - c : kChunk, channels,
                                 work + (kBlock + band * tiles) * channels, stride);
         for (int k = 0; k < kFrequencies; ++k)
-            multiply_batch(work + k * stride, static_cast<int>(tiles) * bands.count,
+            multiply_chunk(work + k * stride, static_cast<int>(tiles) * bands.count,
                            weights.transformed + k * matrix, channels);
         for (int band = 0; band < bands.count; ++band)
             restore_tiles(work + band * tiles * channels, stride, begin, end, weights,
@@ -184,15 +184,15 @@ void transform_gradients(const float* const in[kTile], int first, int last, int 
     }
 }
 
-void correlate(const Bands& bands, int first, int last, int channels, float* work, int batch,
+void correlate(const Bands& bands, int first, int last, int channels, float* work, int chunk,
                float* sums) {
-    const int batches = ((last - first) * bands.count + batch - 1) / batch;
-    const std::size_t stride = static_cast<std::size_t>(batch) * channels;
+    const int chunks = ((last - first) * bands.count + chunk - 1) / chunk;
+    const std::size_t stride = static_cast<std::size_t>(chunk) * channels;
     const std::size_t matrix = static_cast<std::size_t>(channels) * channels;
     float* gradients = work + kFrequencies * stride;
-    for (int b = 0; b < batches; ++b) {
-        const int begin = first + (last - first) * b / batches;
-        const int end = first + (last - first) * (b + 1) / batches;
+    for (int b = 0; b < chunks; ++b) {
+        const int begin = first + (last - first) * b / chunks;
+        const int end = first + (last - first) * (b + 1) / chunks;
         const std::size_t tiles = end - begin;
         for (int band = 0; band < bands.count; ++band) {
             for (int c = 0; c < channels; c += kChunk)

@@ -41,8 +41,8 @@ struct Kernels {
     int lanes;
     // From filters in the order [tap][input][output] to `Weights::transformed`.
     void (*pack)(const float* taps, int channels, float* transformed);
-    // Features to features: the tiles [first, last) of each band, `batch` at a time.
-    void (*convolve)(const Bands&, int first, int last, const Weights&, float* work, int batch);
+    // Features to features: the tiles [first, last) of each band, `chunk` at a time.
+    void (*convolve)(const Bands&, int first, int last, const Weights&, float* work, int chunk);
     // Image to features, with ReLU: the columns [first, last); image rows have padding, too.
     void (*embed)(const Bands&, int first, int last, const EdgeWeights&);
     // Features to one row of image: out[x] = share · (result + image[x]); `image` may be null.
@@ -50,7 +50,7 @@ struct Kernels {
                         int first, int last, const EdgeWeights&);
     // For training: add to `sums`, [frequency][input][output], what the features `in` and the
     // gradient of the convolution's output, in the place of `out`, give of the weights' gradient.
-    void (*correlate)(const Bands&, int first, int last, int channels, float* work, int batch,
+    void (*correlate)(const Bands&, int first, int last, int channels, float* work, int chunk,
                       float* sums);
     // From such sums to the gradient of the filters, [tap][input][output].
     void (*unpack_gradient)(const float* sums, int channels, float* taps);
@@ -59,8 +59,8 @@ struct Kernels {
 };
 
 // Floats of scratch that `convolve` needs; `correlate` needs twice as many.
-constexpr std::size_t work_size(int batch, int channels) {
-    return static_cast<std::size_t>(kFrequencies) * (batch + kBlock) * channels;
+constexpr std::size_t work_size(int chunk, int channels) {
+    return static_cast<std::size_t>(kFrequencies) * (chunk + kBlock) * channels;
 }
 
 // Those of this name, or, for "", the best; null where this machine cannot run them.

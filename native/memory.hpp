@@ -51,14 +51,14 @@ private:
 // Floats that come back when they are let go of, and are given out again as they are. A step of
 // training asks for the same hundreds of megabytes as the one before; to have the system hand out
 // and clear fresh pages each time took as long as the convolutions.
-class Recycled {
+class Pooled {
 public:
-    explicit Recycled(std::size_t count) : count_(count), values_(take(count)) {}
-    ~Recycled() {
+    explicit Pooled(std::size_t count) : count_(count), values_(take(count)) {}
+    ~Pooled() {
         const std::lock_guard<std::mutex> lock(mutex());
         unused()[count_].push_back(std::move(values_));
     }
-    Recycled(const Recycled&) = delete;
+    Pooled(const Pooled&) = delete;
 
     float* data() const { return values_.data(); }
     std::size_t count() const { return count_; }

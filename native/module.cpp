@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "batch.hpp"
+#include "layers.hpp"
 #include "memory.hpp"
-#include "network.hpp"
 #include "stream.hpp"
 #include "threads.hpp"
 
@@ -59,8 +59,8 @@ Image take(std::vector<float>&& values, long width) {
 // A stream that only one thread at a time can use.
 class GuardedStream {
 public:
-    GuardedStream(const Network& network, long width, int threads)
-        : stream_(checked(network, width, threads), width, threads) {}
+    GuardedStream(const Layers& layers, long width, int threads)
+        : stream_(checked(layers, width, threads), width, threads) {}
 
     Image push(const Rows& rows) {
         if (static_cast<long>(rows.shape(1)) != stream_.width())
@@ -82,11 +82,11 @@ public:
     }
 
 private:
-    static const Network& checked(const Network& network, long width, int threads) {
-        if (network.delay == 0) throw nb::value_error("the network gives no image yet");
+    static const Layers& checked(const Layers& layers, long width, int threads) {
+        if (layers.delay == 0) throw nb::value_error("the network gives no image yet");
         if (width < 1 || width > kWidest || threads < 1)
             throw nb::value_error("a stream has 1 to 16777216 columns, and threads of at least 1");
-        return network;
+        return layers;
     }
 
     template <typename Work>
@@ -144,8 +144,8 @@ template <typename Array>
 Array new_array(std::initializer_list<std::size_t> shape) {
     std::size_t count = 1;
     for (const std::size_t side : shape) count *= side;
-    auto* kept = new Recycled(count);
-    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<Recycled*>(p); });
+    auto* kept = new Pooled(count);
+    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<Pooled*>(p); });
     return Array(kept->data(), shape, owner);
 }
 
@@ -165,7 +165,7 @@ NewBatch convolve(const Batch& x, const std::optional<Batch>& mask, const Taps& 
     if (mask) check_alike(x, *mask);
     auto y = new_array<NewBatch>({x.shape(0), x.shape(1), x.shape(2), channels});
     nb::gil_scoped_release no_gil;
-    const Recycled packed(kFrequencies * channels * channels);
+    const Pooled packed(kFrequencies * channels * channels);
     chosen.pack(taps.data(), shape.channels, packed.data());
     const Weights weights{packed.data(), bias.data(), shape.channels, relu};
     convolve_batch(chosen, shape, x.data(), mask ? mask->data() : nullptr, weights, y.data(),
@@ -193,18 +193,18 @@ std::pair<NewBatch, NewValues> correlate(const Batch& x, const Batch& gradient, 
 NB_MODULE(_native, module) {
     using namespace bigsharp;
 
-    nb::class_<Network>(module, "Network")
+    nb::class_<Layers>(module, "Layers")
         .def(
             "__init__",
-            [](Network* self, const char* instructions) {
-                new (self) Network(kernels(instructions));
+            [](Layers* self, const char* instructions) {
+                new (self) Layers(kernels(instructions));
             },
             "instructions"_a = "")
-        .def_prop_ro("instructions", [](const Network& n) { return n.kernels.name; })
+        .def_prop_ro("instructions", [](const Layers& n) { return n.kernels.name; })
         .def_prop_ro("bytes_per_column", &bytes_per_column)
         .def(
             "pack",
-            [](Network& n, const Filters& weight, const Values& bias) {
+            [](Layers& n, const Filters& weight, const Values& bias) {
                 const std::size_t channels = weight.shape(0);
                 check(weight, bias, channels, channels);
                 return n.pack(weight.data(), bias.data(), static_cast<int>(channels));
@@ -212,15 +212,15 @@ NB_MODULE(_native, module) {
             "weight"_a, "bias"_a)
         .def(
             "embed",
-            [](Network& n, const Filters& weight, const Values& bias) {
+            [](Layers& n, const Filters& weight, const Values& bias) {
                 check(weight, bias, weight.shape(0), 1);
                 return n.embed(weight.data(), bias.data(), static_cast<int>(weight.shape(0)));
             },
             "weight"_a, "bias"_a)
-        .def("convolve", &Network::convolve, "input"_a, "weights"_a)
+        .def("convolve", &Layers::convolve, "input"_a, "weights"_a)
         .def(
             "reconstruct",
-            [](Network& n, int input, const Filters& weight, const Values& bias, float share,
+            [](Layers& n, int input, const Filters& weight, const Values& bias, float share,
                bool skip) {
                 check(weight, bias, 1, weight.shape(1));
                 n.reconstruct(input, weight.data(), bias.data()[0],
@@ -229,7 +229,7 @@ NB_MODULE(_native, module) {
             "input"_a, "weight"_a, "bias"_a, "share"_a, "skip"_a);
 
     nb::class_<GuardedStream>(module, "Stream")
-        .def(nb::init<const Network&, long, int>(), "network"_a, "width"_a, "threads"_a,
+        .def(nb::init<const Layers&, long, int>(), "layers"_a, "width"_a, "threads"_a,
              nb::keep_alive<1, 2>())
         .def("push", &GuardedStream::push, "rows"_a)
         .def("finish", &GuardedStream::finish);

@@ -90,9 +90,9 @@ inline void accumulate_all(const float* in, const float* out, int tiles, float* 
         accumulate<2, Vectors>(in + i, out, tiles, sums + i * channels, channels);
 }
 
-// All tiles of a batch. The product of a block is written one block before its input, over what has
+// All tiles of a chunk. The product of a block is written one block before its input, over what has
 // been read already, so that half the memory serves.
-inline void multiply_batch(float* values, int tiles, const float* weights, int channels) {
+inline void multiply_chunk(float* values, int tiles, const float* weights, int channels) {
     const int blocks = (tiles + kBlock - 1) / kBlock;
     for (int block = 0; block < blocks; ++block) {
         const int first = tiles * block / blocks;

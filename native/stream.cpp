@@ -27,7 +27,7 @@ int bands_in_pass(int tiles, int threads) {
 // Tiles that are multiplied together: as many as fill half of the second cache, or, of a wide
 // network, as are worth reading its weights for. They are the same columns of each band of a pass,
 // hence a multiple of 12.
-int batch_size(int channels, int tiles) {
+int chunk_size(int channels, int tiles) {
     long cache = 0;
 #ifdef _SC_LEVEL2_CACHE_SIZE
     cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
@@ -62,38 +62,38 @@ std::vector<int> last_readers(const std::deque<Step>& steps) {
 
 }  // namespace
 
-std::size_t bytes_per_column(const Network& network) {
-    const std::size_t features = 2 + rows_in_use(network.steps, last_readers(network.steps), kTile);
-    const std::size_t pixels = 2 * (network.delay + 2 * kTile);
-    return (features * network.channels + pixels) * sizeof(float);
+std::size_t bytes_per_column(const Layers& layers) {
+    const std::size_t features = 2 + rows_in_use(layers.steps, last_readers(layers.steps), kTile);
+    const std::size_t pixels = 2 * (layers.delay + 2 * kTile);
+    return (features * layers.channels + pixels) * sizeof(float);
 }
 
-Stream::Stream(const Network& network, long width, int threads)
-    : network_(network),
-      delay_(network.delay),
+Stream::Stream(const Layers& layers, long width, int threads)
+    : layers_(layers),
+      delay_(layers.delay),
       width_(width),
       tiles_(static_cast<int>((width + kTile - 1) / kTile)),
       threads_(std::clamp(threads, 1, tiles_)),
       pass_(bands_in_pass(tiles_, threads_) * kTile),
-      batch_(batch_size(network.channels, (tiles_ + threads_ - 1) / threads_ * pass_ / kTile)),
+      chunk_(chunk_size(layers.channels, (tiles_ + threads_ - 1) / threads_ * pass_ / kTile)),
       ring_(delay_ + 2 * pass_),
       image_stride_(width + 2),
-      row_(static_cast<std::size_t>(tiles_ * kTile + 2) * network.channels),
+      row_(static_cast<std::size_t>(tiles_ * kTile + 2) * layers.channels),
       image_(static_cast<std::size_t>(ring_) * image_stride_),
       output_(static_cast<std::size_t>(ring_) * width),
       blank_(image_stride_),
       height_(kUnknown),
-      last_reader_(last_readers(network.steps)) {
-    const int rows = rows_in_use(network.steps, last_reader_, pass_);
+      last_reader_(last_readers(layers.steps)) {
+    const int rows = rows_in_use(layers.steps, last_reader_, pass_);
     features_ = Floats(row_ * (2 + rows));
-    for (int i = 0; i < threads_; ++i) scratch_.emplace_back(work_size(batch_, network.channels));
+    for (int i = 0; i < threads_; ++i) scratch_.emplace_back(work_size(chunk_, layers.channels));
     zeros_ = features_.data();
     unwanted_ = zeros_ + row_;
     for (int i = rows; i > 0; --i) free_.push_back(unwanted_ + row_ * i);
     Window none;
     none.fill(zeros_);
-    windows_.assign(network.steps.size(), none);
-    for (const Step& step : network.steps) tasks_.push_back({&step, 0, {}});
+    windows_.assign(layers.steps.size(), none);
+    for (const Step& step : layers.steps) tasks_.push_back({&step, 0, {}});
 }
 
 const float* Stream::image_row(long row) const {
@@ -162,7 +162,7 @@ void Stream::plan() {
 // One thread's columns of one step.
 void Stream::work(const Task& task, int thread) {
     if (task.bands.count == 0) return;
-    const Kernels& kernels = network_.kernels;
+    const Kernels& kernels = layers_.kernels;
     const int first = static_cast<int>(static_cast<long>(tiles_) * thread / threads_);
     const int last = static_cast<int>(static_cast<long>(tiles_) * (thread + 1) / threads_);
     const int begin = first * kTile, end = static_cast<int>(std::min<long>(last * kTile, width_));
@@ -172,11 +172,11 @@ void Stream::work(const Task& task, int thread) {
             break;
         case Step::kConvolve:
             kernels.convolve(task.bands, first, last, *task.step->weights, scratch_[thread].data(),
-                             batch_);
+                             chunk_);
             // The last tile may reach beyond the picture, where the padding's zeros belong.
             if (last == tiles_)
                 for (int row = 0; row < task.bands.count * kTile; ++row)
-                    std::fill(task.bands.out[row] + (width_ + 1) * network_.channels,
+                    std::fill(task.bands.out[row] + (width_ + 1) * layers_.channels,
                               task.bands.out[row] + row_, 0.0f);
             break;
         case Step::kReconstruct:

@@ -11,13 +11,13 @@
 #include <functional>
 #include <vector>
 
+#include "layers.hpp"
 #include "memory.hpp"
-#include "network.hpp"
 
 namespace bigsharp {
 
 // What a stream keeps for every column of a wide picture.
-std::size_t bytes_per_column(const Network& network);
+std::size_t bytes_per_column(const Layers& layers);
 
 class Stream {
 public:
@@ -26,7 +26,7 @@ public:
     // What is thrown then; the stream is of no more use.
     struct Stopped {};
 
-    Stream(const Network& network, long width, int threads);
+    Stream(const Layers& layers, long width, int threads);
 
     // Take `count` rows of `width` pixels, and append those that are finished to `out`.
     void push(const float* rows, long count, std::vector<float>& out, const Stop& stop);
@@ -57,12 +57,12 @@ private:
     float* output_row(long row) const;
     bool inside(long row) const { return row >= 0 && row < height_; }
 
-    const Network& network_;
+    const Layers& layers_;
     const long delay_;
     const long width_;
     const int tiles_, threads_;
     const int pass_;           // rows
-    const int batch_;          // tiles
+    const int chunk_;          // tiles
     const long ring_;          // rows of image and output that are kept
     const long image_stride_;  // with padding
     const std::size_t row_;    // floats of a row of features, with padding

@@ -360,42 +360,42 @@ def test_damaged_weights() -> None:
 
 
 def test_weights_of_the_wrong_shape() -> None:
-    network = kernels._native.Network()
+    layers = kernels._native.Layers()
     square, bias = np.zeros((8, 8, 3, 3), np.float32), np.zeros(8, np.float32)
     for wrong in (square[:, :4].copy(), square[..., :1].copy(), square[:0]):
         with pytest.raises(ValueError, match="3×3"):
-            network.pack(wrong, bias)
+            layers.pack(wrong, bias)
     with pytest.raises(ValueError, match="no such weights"):
-        network.convolve(0, 0)
-    weight = network.pack(square, bias)
+        layers.convolve(0, 0)
+    weight = layers.pack(square, bias)
     with pytest.raises(ValueError, match="a step that gives features"):
-        network.convolve(0, weight)
-    network.embed(np.zeros((64, 1, 3, 3), np.float32), np.zeros(64, np.float32))
+        layers.convolve(0, weight)
+    layers.embed(np.zeros((64, 1, 3, 3), np.float32), np.zeros(64, np.float32))
     with pytest.raises(ValueError, match="differ"):
-        network.convolve(0, weight)
+        layers.convolve(0, weight)
     with pytest.raises(ValueError, match="no image"):
-        kernels._native.Stream(network, 10, 1)
-    network.reconstruct(0, np.zeros((1, 64, 3, 3), np.float32), np.zeros(1, np.float32), 1, False)
+        kernels._native.Stream(layers, 10, 1)
+    layers.reconstruct(0, np.zeros((1, 64, 3, 3), np.float32), np.zeros(1, np.float32), 1, False)
     for width, threads in ((0, 1), (-1, 1), (2**62, 1), (10, 0)):
         with pytest.raises(ValueError, match="at least 1"):
-            kernels._native.Stream(network, width, threads)
+            kernels._native.Stream(layers, width, threads)
     with pytest.raises(ValueError, match="width of the stream"):
-        kernels._native.Stream(network, 10, 1).push(np.zeros((3, 11), np.float32))
+        kernels._native.Stream(layers, 10, 1).push(np.zeros((3, 11), np.float32))
 
 
 def test_a_stream_is_of_the_network_that_it_was_opened_on() -> None:
-    network = kernels._native.Network()
+    layers = kernels._native.Layers()
     weight, bias = np.ones((1, 8, 3, 3), np.float32), np.ones(1, np.float32)
-    network.embed(weight.reshape(8, 1, 3, 3), np.zeros(8, np.float32))
-    network.reconstruct(0, weight, bias, 1, False)
+    layers.embed(weight.reshape(8, 1, 3, 3), np.zeros(8, np.float32))
+    layers.reconstruct(0, weight, bias, 1, False)
     rows = picture(0, 9, 20)
-    before = kernels._native.Stream(network, 20, 2)
+    before = kernels._native.Stream(layers, 20, 2)
     alone = np.concatenate([before.push(rows), before.finish()])
     with pytest.raises(RuntimeError, match="at its end"):
         before.push(rows)
-    stream = kernels._native.Stream(network, 20, 2)
+    stream = kernels._native.Stream(layers, 20, 2)
     for _ in range(100):
-        network.reconstruct(0, weight, bias, 1, False)
+        layers.reconstruct(0, weight, bias, 1, False)
     assert np.array_equal(np.concatenate([stream.push(rows), stream.finish()]), alone)
 
 

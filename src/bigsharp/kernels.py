@@ -12,7 +12,7 @@ from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 
 if TYPE_CHECKING:
-    from bigsharp._native import Network as Network
+    from bigsharp._native import Layers as Layers
     from bigsharp._native import Stream as Stream
 
 _missing = "this bigsharp was built without its native engine"
@@ -81,7 +81,7 @@ def correlate(x: Array, gradient: Array, mask: Array, threads: int) -> tuple[Arr
     return _native.correlate(x, gradient, mask, threads)
 
 
-def new_network(instructions: str = "") -> Network:
+def new_layers(instructions: str = "") -> Layers:
     """An empty network, to be filled layer by layer, for an instruction set or the best.
 
     Raises
@@ -92,14 +92,14 @@ def new_network(instructions: str = "") -> Network:
     if _native is None:
         raise BigsharpError(f"{why_not()}; use `engine` onnx")
     try:
-        return _native.Network(instructions)
+        return _native.Layers(instructions)
     except RuntimeError as error:
         raise BigsharpError(f"the native engine cannot run here: {error}") from None
 
 
-def new_stream(network: Network, width: int, threads: int) -> Stream:
+def new_stream(layers: Layers, width: int, threads: int) -> Stream:
     """A picture of `width` columns on its way through a network, rows in and rows out."""
-    return _native.Stream(network, width, threads)
+    return _native.Stream(layers, width, threads)
 
 
 def peak(instructions: str = "", threads: int = 1, seconds: float = 1.0) -> float:

@@ -57,19 +57,19 @@ class NativeEngine:
                 "the native engine runs 3 × 3 convolutions, such as VDSR's and DRCN's, and not "
                 f"{packed.architecture}"
             )
-        self._network = kernels.new_network(instructions)
+        self._layers = kernels.new_layers(instructions)
         # Our ReLU makes 0 of NaN, and would hide such weights.
         if not all(np.isfinite(values).all() for values in packed.state.values()):
             raise BigsharpError("its weights are damaged: some are NaN or infinite")
         try:
-            _fill(self._network, packed)
+            _fill(self._layers, packed)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise BigsharpError(f"the weights are no {packed.architecture}'s ({error})") from None
-        self.instructions: str = self._network.instructions
+        self.instructions: str = self._layers.instructions
         self.threads = threads or _cores()
         self.scales: Sequence[float] = packed.scales
         self.halo = packed.halo
-        self.widest = max(_MEMORY // self._network.bytes_per_column, 16 * self.halo)
+        self.widest = max(_MEMORY // self._layers.bytes_per_column, 16 * self.halo)
         self.parameters: int | None = packed.parameter_count
 
     def restore(self, ilr: Array) -> Array:
@@ -113,7 +113,7 @@ class NativeEngine:
                 width = band.shape[1]
                 if width > self.widest:
                     raise ValueError(f"rows have {self.widest} columns at most, not {width}")
-                stream = kernels.new_stream(self._network, width, self.threads)
+                stream = kernels.new_stream(self._layers, width, self.threads)
             if band.shape[1] != width:
                 raise ValueError(f"a band is {band.shape[1]} wide, those before {width}")
             yield _run(stream.push, np.ascontiguousarray(band, np.float32))
@@ -147,7 +147,7 @@ def can_run(packed: Packed) -> bool:
     return packed.graph.padding == "zeros" and all(shape[2:] == (3, 3) for shape in kernels_seen)
 
 
-def _fill(network: kernels.Network, packed: Packed) -> None:
+def _fill(layers: kernels.Layers, packed: Packed) -> None:
     """Hand a network's layers over, those alone that some output reads."""
     graph = packed.graph
     outputs = [output for output in graph.outputs if output[-1] != 0]
@@ -163,13 +163,13 @@ def _fill(network: kernels.Network, packed: Packed) -> None:
         if number not in read:
             continue
         if of == 0:
-            steps[number] = network.embed(*packed.layer(name))
+            steps[number] = layers.embed(*packed.layer(name))
             continue
         if name not in weights:
-            weights[name] = network.pack(*packed.layer(name))
-        steps[number] = network.convolve(steps[of], weights[name])
+            weights[name] = layers.pack(*packed.layer(name))
+        steps[number] = layers.convolve(steps[of], weights[name])
     for name, of, share in outputs:
-        network.reconstruct(steps[of], *packed.layer(name), share=share, skip=graph.skip)
+        layers.reconstruct(steps[of], *packed.layer(name), share=share, skip=graph.skip)
 
 
 def _cores() -> int:

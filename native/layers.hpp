@@ -20,10 +20,10 @@ struct Step {
     bool skip = false;  // kReconstruct: whether the image is added to the result
 };
 
-class Network {
+class Layers {
 public:
-    explicit Network(const Kernels& kernels) : kernels(kernels) {}
-    Network(const Network&) = delete;  // streams point into it
+    explicit Layers(const Kernels& kernels) : kernels(kernels) {}
+    Layers(const Layers&) = delete;  // streams point into it
 
     // Weights are in PyTorch's order, [output][input][3][3]. Channels are filled up with zeros to
     // a whole number of vectors. Each returns an index, of weights or of a step.

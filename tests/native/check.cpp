@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "batch.hpp"
-#include "network.hpp"
+#include "layers.hpp"
 #include "stream.hpp"
 
 namespace {
@@ -54,19 +54,19 @@ Planes convolve(const Planes& in, const Layer& layer, int height, int width, boo
 double error(const Kernels& kernels, int channels, int height, int width, int threads, int push) {
     const Layer first = draw(1, channels), middle = draw(channels, channels),
                 last = draw(channels, 1);
-    Network network(kernels);
-    int step = network.embed(first.weight.data(), first.bias.data(), channels);
-    const int weights = network.pack(middle.weight.data(), middle.bias.data(), channels);
+    Layers layers(kernels);
+    int step = layers.embed(first.weight.data(), first.bias.data(), channels);
+    const int weights = layers.pack(middle.weight.data(), middle.bias.data(), channels);
     for (int i = 0; i < 2; ++i) {
-        step = network.convolve(step, weights);
-        network.reconstruct(step, last.weight.data(), last.bias[0], channels, 0.5f, true);
+        step = layers.convolve(step, weights);
+        layers.reconstruct(step, last.weight.data(), last.bias[0], channels, 0.5f, true);
     }
 
     std::vector<float> image(height * width), out;
     std::uniform_real_distribution<float> uniform(0, 1);
     for (float& pixel : image) pixel = uniform(random_source);
     const auto never = [] { return false; };
-    Stream stream(network, width, threads);
+    Stream stream(layers, width, threads);
     for (int row = 0; row < height; row += push)
         stream.push(image.data() + row * width, std::min(push, height - row), out, never);
     stream.finish(out, never);

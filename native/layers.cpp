@@ -1,20 +1,20 @@
-#include "network.hpp"
+#include "layers.hpp"
 
 #include <algorithm>
 #include <stdexcept>
 #include <utility>
 
 namespace bigsharp {
-int Network::rounded(int channels) const {
+int Layers::rounded(int channels) const {
     return (channels + kernels.lanes - 1) / kernels.lanes * kernels.lanes;
 }
 
-const float* Network::keep(Floats values) {
+const float* Layers::keep(Floats values) {
     kept_.push_back(std::move(values));
     return kept_.back().data();
 }
 
-void Network::require(int input, int channels) {
+void Layers::require(int input, int channels) {
     if (input < 0 || input >= static_cast<int>(steps.size()) ||
         steps[input].kind == Step::kReconstruct)
         throw std::invalid_argument("the input of a convolution is a step that gives features");
@@ -22,7 +22,7 @@ void Network::require(int input, int channels) {
         throw std::invalid_argument("the channels of two convolutions in a row differ");
 }
 
-int Network::pack(const float* weight, const float* bias, int channels) {
+int Layers::pack(const float* weight, const float* bias, int channels) {
     const int width = rounded(channels);
     const std::size_t matrix = static_cast<std::size_t>(width) * width;
     Floats taps(9 * matrix), packed(kFrequencies * matrix), biases(width);
@@ -37,7 +37,7 @@ int Network::pack(const float* weight, const float* bias, int channels) {
     return static_cast<int>(weights_.size()) - 1;
 }
 
-int Network::embed(const float* weight, const float* bias, int channels) {
+int Layers::embed(const float* weight, const float* bias, int channels) {
     if (!steps.empty()) throw std::invalid_argument("a network embeds the image once, at first");
     const int width = this->channels = rounded(channels);
     Floats taps(9 * static_cast<std::size_t>(width)), biases(width);
@@ -49,7 +49,7 @@ int Network::embed(const float* weight, const float* bias, int channels) {
     return 0;
 }
 
-int Network::convolve(int input, int weights) {
+int Layers::convolve(int input, int weights) {
     if (weights < 0 || weights >= static_cast<int>(weights_.size()))
         throw std::invalid_argument("there are no such weights");
     require(input, weights_[weights].channels);
@@ -57,8 +57,8 @@ int Network::convolve(int input, int weights) {
     return static_cast<int>(steps.size()) - 1;
 }
 
-void Network::reconstruct(int input, const float* weight, float bias, int channels, float share,
-                          bool skip) {
+void Layers::reconstruct(int input, const float* weight, float bias, int channels, float share,
+                         bool skip) {
     require(input, channels);
     const int width = this->channels;
     Floats taps(9 * static_cast<std::size_t>(width)), biases(1);
