@@ -484,6 +484,7 @@ def test_what_cannot_be_trained(
 ) -> None:
     monkeypatch.chdir(recipe.parent)
     assert_one_line(call("train", *options), *words)
+    assert not Path("runs").exists()
 
 
 def test_a_missing_extra_is_named(call, photo: Path, checkpoint: Path, monkeypatch) -> None:

@@ -30,6 +30,22 @@ LAST, BEST = "last.pt", "best.pt"
 PARTS = ("network", "optimizers")
 
 
+def check(folder: Path, resume: bool) -> None:
+    """See that a folder holds a run to resume, or none where one begins.
+
+    Raises
+    ------
+    BigsharpError
+        It does not.
+    """
+    if resume and not (folder / LAST).exists():
+        raise BigsharpError(f"{folder / LAST}: no such file")
+    if not resume and (folder / LAST).exists():
+        raise BigsharpError(
+            f"{folder}: holds a run already; go on with `resume`, or name another `output`"
+        )
+
+
 def claim(folder: Path, resume: bool) -> FileLock:
     """Make a run's folder and keep other processes out of it; an earlier run is never written over.
 
@@ -41,12 +57,7 @@ def claim(folder: Path, resume: bool) -> FileLock:
         Another process trains in the folder; it holds a run that is not to be resumed, or cannot be
         made.
     """
-    if resume and not (folder / LAST).exists():
-        raise BigsharpError(f"{folder / LAST}: no such file")
-    if not resume and (folder / LAST).exists():
-        raise BigsharpError(
-            f"{folder}: holds a run already; go on with `resume`, or name another `output`"
-        )
+    check(folder, resume)
     lock = FileLock(folder / "lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -132,10 +132,13 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         self.stop = False
         self.log = RunLog(folder if self.peers.is_first else None)
+        if self.peers.is_first:
+            checkpoint.check(folder, resume)
+        self._load_data(root)
+        self._build(compiled)
+        # Last: what is refused leaves no folder.
         self._lock = checkpoint.claim(folder, resume) if self.peers.is_first else None
         try:
-            self._load_data(root)
-            self._build(compiled)
             if resume:
                 self._resume()
         except BaseException:
