@@ -46,6 +46,9 @@ def test_the_rules_of_the_house(path: Path) -> None:
             assert not within(name, *forbidden), name
         if not place.startswith("cli/") and place != "__main__.py":
             assert not within(name, "typer", "bigsharp.cli"), name
+        if not place.startswith("server/"):
+            assert not within(name, "starlette", "uvicorn"), name
+            assert place.startswith("cli/") or not within(name, "bigsharp.server"), name
         if name == "bigsharp._native" or name.startswith("bigsharp._native."):
             assert place == "kernels.py"
     if not place.startswith(("networks/", "training/")) and place != "engines/torch.py":

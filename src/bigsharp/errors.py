@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+#: Parameters of the API that are options by another name.
+_OPTIONS = {"start": "--from"}
 
 #: Names that are all said, whichever may have been meant.
 _FEW = 4
@@ -14,6 +18,23 @@ class BigsharpError(Exception):
     A parameter that helps stands in backticks, by its name in the API. The command line prints the
     message as one line, writes `max_pixels` as --max-pixels, and ends with exit status 2.
     """
+
+
+class TooLarge(BigsharpError):
+    """More than a limit allows."""
+
+
+class NoPicture(BigsharpError):
+    """A file of a kind that is not read."""
+
+
+def as_line(message: str) -> str:
+    """A message as one line, in which parameters of the API, in backticks, are options."""
+    return re.sub(
+        r"`(\w+)`",
+        lambda found: _OPTIONS.get(found[1], "--" + found[1].replace("_", "-")),
+        " ".join(message.split()),
+    )
 
 
 def unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> BigsharpError:

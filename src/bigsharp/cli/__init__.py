@@ -18,7 +18,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import bigsharp
-from bigsharp.cli import benchmark, data, engines, export, models, queue, train, upscale
+from bigsharp.cli import benchmark, data, engines, export, models, queue, serve, train, upscale
 from bigsharp.cli.common import say
 from bigsharp.errors import BigsharpError
 
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 for verb in (
     upscale.upscale,
+    serve.serve,
     models.models,
     engines.engines,
     benchmark.benchmark,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, get_type_hints
 
 import typer
 
-from bigsharp.errors import BigsharpError
+from bigsharp.errors import BigsharpError, as_line
+from bigsharp.options import word
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -57,21 +60,57 @@ def numbers(text: str, option: str) -> list[float]:
         raise BigsharpError(f"{option}: {text!r} is not a list of numbers such as 2,3,4") from None
 
 
-#: Parameters of the API that are options by another name.
-_OPTIONS = {"start": "--from"}
-
-
 def say(message: str, file: TextIO | None = None) -> None:
-    """Print one line on standard error, as this program's.
+    """Print one line on standard error, as this program's; see `errors.as_line`."""
+    print(f"bigsharp: {as_line(message)}", file=file or sys.stderr, flush=True)
 
-    Parameters of the API, which stand in backticks, become options of the command line.
+
+def taking(**kinds: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a verb the fields of dataclasses as options.
+
+    Parameters
+    ----------
+    **kinds
+        By the name of the verb's parameter: a dataclass made of `bigsharp.options.option`, whose
+        fields become options in that parameter's place.
     """
-    line = re.sub(
-        r"`(\w+)`",
-        lambda found: _OPTIONS.get(found[1], "--" + found[1].replace("_", "-")),
-        " ".join(message.split()),
-    )
-    print(f"bigsharp: {line}", file=file or sys.stderr, flush=True)
+
+    def decorate(verb: Callable[..., None]) -> Callable[..., None]:
+        @wraps(verb)
+        def told(**given: Any) -> None:
+            made = {
+                name: kind(**{field.name: given.pop(field.name) for field in fields(kind)})
+                for name, kind in kinds.items()
+            }
+            verb(**made, **given)
+
+        parameters: list[inspect.Parameter] = []
+        for own in inspect.signature(verb, eval_str=True).parameters.values():
+            parameters += _options_of(kinds[own.name]) if own.name in kinds else [own]
+        told.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        told.__annotations__ = {each.name: each.annotation for each in parameters}
+        return told
+
+    return decorate
+
+
+def _options_of(kind: Any) -> Iterator[inspect.Parameter]:
+    hints = get_type_hints(kind)
+    for entry in fields(kind):
+        said = entry.metadata
+        name = f"--{word(entry.name)}"
+        shape = typer.Option(
+            f"{name}/--{said['off']}" if said["off"] else name,
+            *([f"-{said['short']}"] if said["short"] else []),
+            help=said["help"],
+            metavar=said["metavar"],
+        )
+        yield inspect.Parameter(
+            entry.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=entry.default,
+            annotation=Annotated[hints[entry.name], shape],
+        )
 
 
 def progress_bar(quiet: bool, *more: str | ProgressColumn, file: TextIO | None = None) -> Progress:

@@ -13,13 +13,10 @@ def models(
 ) -> None:
     """List the released models and what they score."""
     from bigsharp import weights
+    from bigsharp.restore.models import summaries
 
-    cards = {name: weights.card(name) for name in weights.names()}
     if as_json:
-        print(json.dumps(cards, indent=2))
+        print(json.dumps({name: weights.card(name) for name in weights.names()}, indent=2))
         return
-    for name, card in cards.items():
-        print(f"{name}: {card['summary']}")
-    for family, members in weights.families().items():
-        print(f"{family}: one of {', '.join(members)}, by the scale")
-    print("bicubic: no network, plain interpolation")
+    for name, summary in summaries().items():
+        print(f"{name}: {summary}")

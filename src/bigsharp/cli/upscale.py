@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from bigsharp import defaults
-from bigsharp.cli.common import Engine, Quiet, progress_bar, quiet_libraries, say
+from bigsharp.cli.common import Engine, Quiet, progress_bar, quiet_libraries, say, taking
 from bigsharp.errors import BigsharpError
+from bigsharp.options import Options
 
 if TYPE_CHECKING:
     from bigsharp.jobs import Job
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 2
 
 
+@taking(asked=Options)
 def upscale(
     images: Annotated[
         list[str],
@@ -41,52 +42,15 @@ def upscale(
             help="Result, or a folder for several, or - [default: beside IN, as IN-x3.png].",
         ),
     ] = None,
-    scale: Annotated[
-        str | None,
-        typer.Option("--scale", "-s", help="Factor, any number of at least 1 [default: 2]."),
-    ] = None,
-    width: Annotated[int | None, typer.Option(help="Width of the result in pixels.")] = None,
-    height: Annotated[
-        int | None, typer.Option(help="Height; with --width the result fits inside both.")
-    ] = None,
-    fit: Annotated[
-        str | None, typer.Option(metavar="WxH", help="As --width and --height: 3840x2160.")
-    ] = None,
-    stretch: Annotated[
-        bool, typer.Option("--stretch", help="Take --width and --height as they are.")
-    ] = False,
-    min_side: Annotated[int | None, typer.Option(help="Pixels of the shorter side.")] = None,
-    megapixels: Annotated[float | None, typer.Option(help="Millions of pixels.")] = None,
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            "-m",
-            help="A name that `bigsharp models` lists, or a .pt, .safetensors or .onnx file.",
-        ),
-    ] = defaults.MODEL,
+    *,
+    asked: Options,
     engine: Engine = "auto",
-    colour: Annotated[
-        str,
-        typer.Option(
-            help="Restore luma, or rgb in three times the time, or auto: rgb for drawings alone."
-        ),
-    ] = "auto",
-    ensemble: Annotated[
-        bool,
-        typer.Option(
-            "--ensemble", help="The mean over 8 turns and mirrorings, in 8 times the time."
-        ),
-    ] = False,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look into folders within folders.")
     ] = False,
     name: Annotated[
         str | None,
         typer.Option(help="Of results, made of {stem} {ext} {size} {scale} {model}."),
-    ] = None,
-    format: Annotated[
-        str | None, typer.Option(help="png, jpg, webp, tif, avif, bmp, gif or ppm, whatever IN is.")
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", "-y", help="Replace results that exist.")
@@ -97,27 +61,6 @@ def upscale(
     keep_times: Annotated[
         bool, typer.Option("--keep-times", help="Give results the times of the originals.")
     ] = False,
-    quality: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=100,
-            help="Of JPEG [default: 95, or IN's if finer], WebP [lossless] or AVIF [90].",
-        ),
-    ] = None,
-    depth: Annotated[
-        int | None, typer.Option(help="Bits a sample, 8 or 16 [default: as IN].")
-    ] = None,
-    subsampling: Annotated[
-        str | None, typer.Option(help="Of JPEG: 4:4:4, 4:2:2 or 4:2:0 [default: as IN].")
-    ] = None,
-    progressive: Annotated[
-        bool | None,
-        typer.Option("--progressive/--baseline", help="Kind of JPEG [default: as IN]."),
-    ] = None,
-    compress: Annotated[
-        bool, typer.Option("--compress/--no-compress", help="TIFF by Deflate.")
-    ] = True,
     tile: Annotated[
         int, typer.Option(min=1, help="Side of a tile; bounds memory, not the result.")
     ] = defaults.TILE,
@@ -131,57 +74,33 @@ def upscale(
     quiet: Quiet = False,
 ) -> None:
     """Enlarge and sharpen pictures, with all their frames or pages."""
-    from bigsharp.io.write import Saving
     from bigsharp.jobs import STANDARD, Naming, plan
     from bigsharp.restore.models import open_restorer
-    from bigsharp.restore.target import Size
 
     if log not in ("text", "json"):
         raise BigsharpError(f"--log: text or json, not {log!r}")
-    if depth not in (None, 8, 16):
-        raise BigsharpError(f"--depth: 8 or 16, not {depth}")
-    if fit is not None:
-        if width is not None or height is not None:
-            raise BigsharpError("--fit is --width and --height; give either")
-        width, height = _sides(fit)
-    given = (width, height, min_side, megapixels)
-    factor = _factor(scale) if scale else defaults.SCALE if given == (None,) * 4 else None
     planned = plan(
         images,
         output,
-        Size(factor, width, height, stretch, min_side, megapixels),
-        Naming(name, format, model, overwrite, skip_existing),
+        asked.size,
+        Naming(name, asked.format, asked.model, overwrite, skip_existing),
         recursive=recursive,
-        saving=Saving(quality, depth, subsampling, progressive, compress),  # type: ignore[arg-type]
+        saving=asked.saving,
         tile=tile,
         max_pixels=max_pixels,
         keep_times=keep_times,
-        colour=colour,  # type: ignore[arg-type]
+        colour=asked.colour,  # type: ignore[arg-type]
     )
     to_stdout = [job.output for job in planned] == [STANDARD]
     with quiet_libraries() as stderr:
         run = Run(
-            open_restorer(model + "+" * ensemble, engine),
+            open_restorer(asked.restorer, engine),
             quiet or to_stdout,
             log == "json",
             stderr,
         )
         failed = run.all(planned, jobs)
     raise typer.Exit(1 if failed else 0)
-
-
-def _factor(words: str) -> float:
-    try:
-        return float(words.lower().strip().removeprefix("x").removesuffix("x"))
-    except ValueError:
-        raise BigsharpError(f"--scale: {words!r} is no number such as 2.5") from None
-
-
-def _sides(words: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{1,9})\s*[x×]\s*(\d{1,9})", words.lower())
-    if not found:
-        raise BigsharpError(f"--fit: {words!r} is no size such as 3840x2160")
-    return int(found[1]), int(found[2])
 
 
 class _Stopped(Exception):

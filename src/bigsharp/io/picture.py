@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bigsharp.errors import BigsharpError
+from bigsharp.errors import TooLarge
 from bigsharp.image.arrays import Array, from_unit, peak_of, to_unit
 from bigsharp.image.color import luma
 
@@ -121,9 +121,9 @@ class Picture:
 
 
 def check_pixels(name: str, height: int, width: int, max_pixels: int) -> None:
-    """Raise `BigsharpError` where `height` × `width` is more than `max_pixels`."""
+    """Raise `TooLarge` where `height` × `width` is more than `max_pixels`."""
     if height * width > max_pixels:
-        raise BigsharpError(
+        raise TooLarge(
             f"{name}: {width} × {height} is {height * width / 1e6:,.0f} megapixels, over the limit "
             f"of {max_pixels / 1e6:,.0f}; raise it with `max_pixels` {height * width}"
         )

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from bigsharp.defaults import MAX_PIXELS
-from bigsharp.errors import BigsharpError
+from bigsharp.errors import BigsharpError, NoPicture
 from bigsharp.image.arrays import Array
 from bigsharp.io import deep, metadata, png, tiff
 from bigsharp.io.picture import Info, Picture, check_pixels
@@ -240,7 +240,7 @@ def _one_sentence(name: str) -> Iterator[None]:
         raise
     except BigsharpError as error:
         message = str(error)
-        raise BigsharpError(message if name in message else f"{name}: {message}") from None
+        raise type(error)(message if name in message else f"{name}: {message}") from None
     except FileNotFoundError:
         raise BigsharpError(f"{name}: no such file") from None
     except IsADirectoryError:
@@ -248,7 +248,7 @@ def _one_sentence(name: str) -> Iterator[None]:
     except PermissionError:
         raise BigsharpError(f"{name}: no permission to read it") from None
     except UnidentifiedImageError:
-        raise BigsharpError(f"{name}: not a picture that bigsharp can read") from None
+        raise NoPicture(f"{name}: not a picture that bigsharp can read") from None
     except Exception as error:
         # The decoders meet damaged files with exceptions of a dozen types, some of which say
         # nothing to a user.
@@ -285,7 +285,7 @@ def _decoder(file: IO[bytes], prefix: bytes, is_tiff: bool) -> Image.Image | Non
                 raise BigsharpError(f"damaged or truncated ({error})") from None
     if is_tiff:
         return None
-    raise BigsharpError(_refusal(prefix))
+    raise NoPicture(_refusal(prefix))
 
 
 def _accepts(accept: Any, prefix: bytes) -> bool:

@@ -34,6 +34,15 @@ def available_models() -> list[str]:
     return [*sorted([*weights.names(), *weights.families()]), *UNTRAINED]
 
 
+def summaries() -> dict[str, str]:
+    """What each of `available_models` is, in one line."""
+    said = {name: weights.card(name)["summary"] for name in weights.names()}
+    for family, members in weights.families().items():
+        said[family] = f"one of {', '.join(members)}, by the scale"
+    said |= dict.fromkeys(selfex.METHODS, "by the picture's own patches, without weights; slow")
+    return said | {BICUBIC: "no network, plain interpolation"}
+
+
 def open_restorer(model: str | Path, engine: str = "auto", threads: int = 0) -> Restorer:
     """Make a model ready to restore.
 

@@ -1,0 +1,348 @@
+"""The service without HTTP: tasks, their queue, the processes that work, what is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import os
+import pickle
+import secrets
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from asyncio.subprocess import PIPE, Process
+from collections import Counter, deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, Self
+
+from starlette.exceptions import HTTPException
+
+from bigsharp import errors
+from bigsharp.io.formats import READ
+from bigsharp.jobs import BESIDE, Job, Naming, plan
+from bigsharp.options import Options
+from bigsharp.restore.models import available_models
+from bigsharp.server.settings import MEGABYTE, Settings
+
+_log = logging.getLogger(__name__)
+
+#: Characters of a picture's name that are kept, and of its extension.
+_NAME, _EXTENSION = 100, 8
+
+#: Bytes that a task is counted for at least, so that failed ones do not pile up.
+_LEAST = 4096
+
+#: Seconds that a client is told to wait.
+_SHORTEST, _LONGEST = 1, 60
+
+#: Pictures whose mean time says how long that is.
+_REMEMBERED = 20
+
+
+@dataclass(eq=False)
+class Task:
+    """A picture that somebody asked for, and what became of it.
+
+    Attributes
+    ----------
+    name, result : str
+        What its user calls the picture, and may call the result: for people alone.
+    options : Options
+    job : Job
+        In a folder of its own.
+    state : {"queued", "running", "done", "failed", "deleted"}
+    share : float
+        Done of it, 0 to 1.
+    status : int
+        HTTP's, of the result.
+    error : str, optional
+        One line.
+    bytes : int
+        On the disk.
+    process : Process, optional
+        What is working on it.
+    changed : asyncio.Event
+        Set at the next change, and another one is there then.
+    """
+
+    name: str
+    result: str
+    options: Options
+    job: Job
+    bytes: int
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    state: Literal["queued", "running", "done", "failed", "deleted"] = "queued"
+    share: float = 0.0
+    status: int = 200
+    error: str | None = None
+    process: Process | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will become of it."""
+        return self.state not in ("queued", "running")
+
+    @property
+    def command(self) -> str:
+        """The command line that does the same."""
+        name = f"./{self.name}" if self.name.startswith("-") else self.name
+        return shlex.join(["bigsharp", "upscale", name, *self.options.words()])
+
+    def set(self, **values: Any) -> None:
+        """Change it, and wake whoever waits for that."""
+        for name, value in values.items():
+            setattr(self, name, value)
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    async def end(self) -> None:
+        """Wait for its end."""
+        while not self.ended:
+            await self.changed.wait()
+
+    def as_json(self) -> dict[str, Any]:
+        """What its user is told."""
+        said = {name: getattr(self, name) for name in ("id", "state", "name", "result", "error")}
+        return said | {"progress": round(self.share, 3), "command": self.command}
+
+
+class Service:
+    """Tasks in a bounded queue, and processes that do them; a context manager.
+
+    Parameters
+    ----------
+    settings : Settings
+
+    Attributes
+    ----------
+    tasks : dict of str to Task
+        By id, until their results are deleted.
+    incoming : int
+        Bytes of requests that are arriving.
+    counts : Counter of str
+        Tasks that ended, by state, and workers replaced.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.tasks: dict[str, Task] = {}
+        self.incoming = 0
+        self.counts: Counter[str] = Counter()
+        self.seconds = 0.0
+        self._recent: deque[float] = deque([1.0], _REMEMBERED)
+        self._closing = False
+        self._threads = max(1, (os.cpu_count() or 1) // settings.workers)
+
+    async def __aenter__(self) -> Self:
+        self._folder = Path(tempfile.mkdtemp(prefix="bigsharp-"))
+        self._queue: asyncio.Queue[Task] = asyncio.Queue()
+        self._slots = [asyncio.create_task(self._slot()) for _ in range(self.settings.workers)]
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for slot in self._slots:
+            slot.cancel()
+        await asyncio.gather(*self._slots, return_exceptions=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def of(self, state: str) -> list[Task]:
+        """The tasks in a state, oldest first."""
+        return [task for task in self.tasks.values() if task.state == state]
+
+    @property
+    def bytes(self) -> int:
+        """On the disk, and on the way there."""
+        return self.incoming + sum(task.bytes for task in self.tasks.values())
+
+    def check(self) -> None:
+        """Refuse another picture where there is no place for it.
+
+        Raises
+        ------
+        HTTPException
+            429 while the queue is full, 503 where the service ends or its disk is full.
+        """
+        if self._closing:
+            raise HTTPException(503, "the service is stopping", {"Retry-After": "10"})
+        waiting = len(self.of("queued"))
+        if waiting >= self.settings.queue:
+            mean = sum(self._recent) / len(self._recent)
+            wait = math.ceil(mean * waiting / self.settings.workers)
+            wait = min(max(wait, _SHORTEST), _LONGEST)
+            sentence = f"{waiting} pictures are waiting already; try again in {wait} s"
+            raise HTTPException(429, sentence, {"Retry-After": str(wait)})
+        self._make_room()
+        if self.bytes > self.settings.space * MEGABYTE:
+            raise HTTPException(503, "the service's disk is full", {"Retry-After": str(_LONGEST)})
+
+    def task(self, name: str, content: BinaryIO, options: Options) -> Task:
+        """A task of a picture, whose content it copies: not for the thread of the event loop.
+
+        Raises
+        ------
+        BigsharpError
+            The options are none.
+        """
+        if options.model not in available_models():
+            raise errors.unknown("model", options.model, available_models())
+        name = _shown(name)
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        try:
+            extension = Path(name).suffix.lower()
+            source = folder / f"picture{extension if extension in READ else ''}"
+            with source.open("wb") as file:
+                shutil.copyfileobj(content, file)
+            naming = Naming(None, options.format, options.model)
+            (job,) = plan(
+                [source],
+                None,
+                options.size,
+                naming,
+                saving=options.saving,
+                max_pixels=self.settings.max_pixels,
+                colour=options.colour,  # type: ignore[arg-type]
+            )
+            result = str(naming.name(Path(name), options.size, BESIDE))
+            return Task(name, result, options, job, max(_LEAST, source.stat().st_size))
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
+
+    def enqueue(self, task: Task) -> None:
+        """Let a task wait its turn, if there is a place."""
+        try:
+            self.check()
+        except HTTPException:
+            shutil.rmtree(task.job.source.parent)
+            raise
+        self.tasks[task.id] = task
+        self._queue.put_nowait(task)
+
+    def forget(self, task: Task) -> None:
+        """Delete a task and its files, whatever it is at."""
+        if self.tasks.pop(task.id, None) is None:
+            return
+        if task.process is not None:
+            _kill(task.process)
+        if not task.ended:
+            self.counts["deleted"] += 1
+        task.set(state="deleted", status=410, error="the picture was deleted")
+        shutil.rmtree(task.job.source.parent, ignore_errors=True)
+
+    async def drain(self) -> None:
+        """Take no more, end what waits, and let what runs finish if it is soon done."""
+        self._closing = True
+        for task in self.of("queued"):
+            self._end(task, 503, "the service is stopping")
+        running = [asyncio.create_task(task.end()) for task in self.of("running")]
+        if running:
+            await asyncio.wait(running, timeout=self.settings.stop_seconds)
+        for task in self.of("running"):
+            self._end(task, 503, "the service is stopping")
+
+    async def _slot(self) -> None:
+        """Work with one process, and with the next one when that has ended."""
+        process = None
+        try:
+            while True:
+                if process is None or process.returncode is not None:
+                    process = await self._start(process)
+                task = await self._queue.get()
+                if task.state == "queued" and not await self._do(task, process):
+                    _kill(process)
+                    await process.wait()
+        finally:
+            if process is not None:
+                _kill(process)
+                await process.wait()
+
+    async def _start(self, before: Process | None) -> Process:
+        if before is not None:
+            self.counts["replaced"] += 1
+        words = (sys.executable, "-m", "bigsharp.server.worker", str(self._threads))
+        return await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE)
+
+    async def _do(self, task: Task, process: Process) -> bool:
+        """Have a process do a task; says whether that can do another."""
+        began = time.monotonic()
+        task.set(state="running", process=process)
+        seconds = self.settings.job_seconds
+        answer: dict[str, Any] | None = None
+        try:
+            async with asyncio.timeout(seconds):
+                answer = await self._answer(task, process)
+        except TimeoutError:
+            self._end(task, 503, f"not done in {seconds:g} s; ask for a smaller result")
+        finally:
+            task.process = None
+        if answer is not None and not task.ended:
+            self.seconds += time.monotonic() - began
+            self._recent.append(time.monotonic() - began)
+            self._end(task, answer["status"], answer.get("error"))
+            if "trace" in answer:
+                _log.error("%s", answer["trace"])
+        elif not task.ended:
+            self._end(task, 500, "the process that worked on the picture has ended")
+        return answer is not None
+
+    async def _answer(self, task: Task, process: Process) -> dict[str, Any] | None:
+        """Its last answer to a task; None where it ended before."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(pickle.dumps((task.job, task.options.restorer)))
+            await process.stdin.drain()
+            while line := await process.stdout.readline():
+                answer: dict[str, Any] = json.loads(line)
+                if "status" in answer:
+                    return answer
+                task.set(share=answer["share"])
+        except (OSError, ValueError):  # It was gone before it was asked, or in mid-word.
+            pass
+        return None
+
+    def _end(self, task: Task, status: int, error: str | None) -> None:
+        """Tell how a task ended; keep its result for a while."""
+        if error is not None:
+            source, output = str(task.job.source), str(task.job.output)
+            error = error.replace(output, task.result).replace(source, task.name)
+            if task.name not in error and task.result not in error:
+                error = f"{task.name}: {error}"
+        state: Literal["done", "failed"] = "done" if status == 200 else "failed"
+        self.counts[state] += 1
+        task.job.source.unlink(missing_ok=True)
+        task.bytes = _LEAST
+        if status == 200:
+            task.bytes += task.job.output.stat().st_size
+        task.set(
+            state=state, status=status, error=error, share=1.0 if status == 200 else task.share
+        )
+        asyncio.get_running_loop().call_later(self.settings.keep_seconds, self.forget, task)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        for task in list(self.tasks.values()):
+            if self.bytes <= self.settings.space * MEGABYTE:
+                return
+            if task.ended:
+                self.forget(task)
+
+
+def _kill(process: Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+
+
+def _shown(name: str) -> str:
+    """A file's name of which nothing but a name is left."""
+    last = "".join(c for c in name.replace("\\", "/").rpartition("/")[2] if c.isprintable())
+    path = Path(last.strip() or "picture")
+    extension = path.suffix[:_EXTENSION]
+    return path.name.removesuffix(path.suffix)[: _NAME - len(extension)] + extension
