@@ -87,7 +87,7 @@ class Options:
         "1 to 100, of JPEG [default: 95, or IN's if finer], WebP [lossless] or AVIF [90]."
     )
     depth: int | None = option("Bits a sample, 8 or 16 [default: as IN].")
-    subsampling: str | None = option("Of JPEG: 4:4:4, 4:2:2 or 4:2:0 [default: as IN].")
+    subsampling: str | None = option("Of JPEG and AVIF: 4:4:4, 4:2:2 or 4:2:0 [default: as IN].")
     progressive: bool | None = option("Kind of JPEG [default: as IN].", off="baseline")
     compress: bool = option("TIFF by Deflate.", True, off="no-compress")
 

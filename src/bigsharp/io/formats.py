@@ -43,7 +43,7 @@ class Format:
 
 
 FORMATS = (
-    Format("PNG", (".png",), alpha=True, deep=True, several="frames"),
+    Format("PNG", (".png", ".apng"), alpha=True, deep=True, several="frames"),
     Format("JPEG", (".jpg", ".jpeg"), has_quality=True, largest=65_500),
     Format("WEBP", (".webp",), alpha=True, has_quality=True, largest=16_383, several="frames"),
     Format("TIFF", (".tif", ".tiff"), alpha=True, deep=True, several="pages"),

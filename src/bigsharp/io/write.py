@@ -41,7 +41,7 @@ class Saving:
     depth : {8, 16}, optional
         Bits a sample.
     subsampling : {"4:4:4", "4:2:2", "4:2:0"}, optional
-        JPEG's chroma; by default the input's, or none.
+        Of JPEG's chroma, by default the input's; and of AVIF's. Else none.
     progressive : bool, optional
         JPEG; by default as the input.
     compress : bool
@@ -100,8 +100,10 @@ def check(
         )
     if quality is not None and not (kind.has_quality and 1 <= quality <= 100):
         raise BigsharpError(f"{name}: quality is 1 to 100, and for JPEG, WebP and AVIF alone")
-    if kind.name != "JPEG" and (saving.subsampling or saving.progressive is not None):
-        raise BigsharpError(f"{name}: subsampling and progressive are for JPEG alone")
+    if kind.name not in ("JPEG", "AVIF") and saving.subsampling:
+        raise BigsharpError(f"{name}: subsampling is for JPEG and AVIF alone")
+    if kind.name != "JPEG" and saving.progressive is not None:
+        raise BigsharpError(f"{name}: progressive is for JPEG alone")
     if saving.subsampling and saving.subsampling not in SUBSAMPLINGS:
         raise BigsharpError(f"{name}: subsampling is one of {', '.join(SUBSAMPLINGS)}")
     if kind.name != "PNG" and png.needs_chunks(picture.info):
@@ -227,6 +229,7 @@ def _options(kind: Format, picture: Picture, saving: Saving) -> dict[str, Any]:
         options |= {"quality": saving.quality} if saving.quality else {"lossless": True}
     elif name == "AVIF":
         options["quality"] = saving.quality or _AVIF_QUALITY
+        options["subsampling"] = saving.subsampling or "4:4:4"
     elif name == "JPEG":
         options |= _jpeg_options(picture, saving)
     return options
