@@ -38,10 +38,14 @@ from bigsharp.weights.file import MALFORMED
 #: Steps between two looks at the loss; each look makes the device wait for the host.
 REPORT_EVERY = 10
 
-#: A loss beyond this, of luma in [0, 1], is past coming back.
+#: A loss beyond this, a pixel of luma in [0, 1], is past coming back.
 HOPELESS = 1e3
 
 _AUTOCAST = {"none": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Diverged(BigsharpError):
+    """The loss is no longer a number of use."""
 
 
 @dataclass(frozen=True)
@@ -309,13 +313,14 @@ class Trainer:
 
     def _checked(self, loss: Tensor) -> float:
         value = self.peers.mean(loss)
-        if not value < HOPELESS:
+        summed = "euclidean" in (self.recipe.loss, self.recipe.final_loss)
+        if not value < HOPELESS * (self.recipe.patch**2 if summed else 1):
             raise self._diverged()
         return value
 
-    def _diverged(self) -> BigsharpError:
+    def _diverged(self) -> Diverged:
         kept = f"{self.folder} keeps the last checkpoint"
-        return BigsharpError(
+        return Diverged(
             f"training diverged before step {self.step}; lower lr (now {self.recipe.lr:g}), "
             f"lengthen warmup or set clip in the recipe; "
             f"{kept if self.log.validations else 'no checkpoint yet'}"

@@ -177,6 +177,27 @@ def read_queue(path: Path) -> tuple[list[Entry], list[str]]:
     return list(entries.values()), faults
 
 
+def open_run(entry: Entry, root: str | Path | None, device: str) -> Trainer | None:
+    """What trains a run from where it stopped; None where it is done.
+
+    Raises
+    ------
+    BigsharpError
+        As `Trainer`.
+    """
+    reached = entry.reached()
+    if reached is not None and entry.is_done(reached):
+        return None
+    return Trainer(
+        entry.recipe,
+        entry.folder,
+        root=root,
+        device=device,
+        resume=reached is not None,
+        start=entry.start if reached is None else None,
+    )
+
+
 class Worker:
     """Works through a queue, at the lowest priority where the system lets a process lower its own.
 
@@ -229,16 +250,8 @@ class Worker:
         return failed
 
     def _train(self, entry: Entry) -> None:
-        reached = entry.reached()
-        if reached is None or not entry.is_done(reached):
-            trainer = Trainer(
-                entry.recipe,
-                entry.folder,
-                root=self.root,
-                device=self.device,
-                resume=reached is not None,
-                start=entry.start if reached is None else None,
-            )
+        trainer = open_run(entry, self.root, self.device)
+        if trainer is not None:
             self._trainer, trainer.stop = trainer, self.stopped
 
             def report(status: Status) -> None:

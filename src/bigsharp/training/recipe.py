@@ -17,7 +17,7 @@ from bigsharp.networks import ARCHITECTURES
 from bigsharp.training.images import refuse_test_sets
 from bigsharp.weights.file import check_options
 
-_LOSSES = ("l1", "mse", "charbonnier")
+_LOSSES = ("l1", "mse", "charbonnier", "euclidean")
 _CHOICES = {
     "loss": _LOSSES,
     "final_loss": ("", *_LOSSES),
@@ -71,7 +71,8 @@ class Recipe:
         same; below 1.
     patch, batch, steps : int
         Side of a patch in HR pixels, patches a step, steps in all.
-    loss : {"l1", "mse", "charbonnier"}
+    loss : {"l1", "mse", "charbonnier", "euclidean"}
+        The mean over all pixels, but for "euclidean", the papers': half the sum over a patch.
     rim : int
         Pixels along the border of a patch that the loss leaves out: they see what pads the patch.
     final_loss, final_share : str, float
