@@ -49,6 +49,8 @@ def test_the_rules_of_the_house(path: Path) -> None:
         if not place.startswith("server/"):
             assert not within(name, "starlette", "uvicorn"), name
             assert place.startswith("cli/") or not within(name, "bigsharp.server"), name
+        if not place.startswith(("studies/", "cli/")):
+            assert not within(name, "bigsharp.studies"), name
         if name == "bigsharp._native" or name.startswith("bigsharp._native."):
             assert place == "kernels.py"
     if not place.startswith(("networks/", "training/")) and place != "engines/torch.py":

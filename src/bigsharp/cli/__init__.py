@@ -18,7 +18,18 @@ from typing import Annotated, NoReturn
 import typer
 
 import bigsharp
-from bigsharp.cli import benchmark, data, engines, export, models, queue, serve, train, upscale
+from bigsharp.cli import (
+    benchmark,
+    data,
+    engines,
+    export,
+    models,
+    queue,
+    serve,
+    study,
+    train,
+    upscale,
+)
 from bigsharp.cli.common import say
 from bigsharp.errors import BigsharpError
 
@@ -37,6 +48,7 @@ for verb in (
     benchmark.benchmark,
     train.train,
     queue.queue,
+    study.study,
     export.export,
     data.data,
 ):
