@@ -1,6 +1,7 @@
 """The slides' studies through the command line: tiny networks, and the results that are kept."""
 
 import json
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -16,7 +17,7 @@ from bigsharp import cli, networks, studies
 from bigsharp.benchmark.run import benchmark
 from bigsharp.networks.network import Network
 from bigsharp.studies import measure
-from bigsharp.studies.page import page, whole
+from bigsharp.studies.page import html, page, whole
 from bigsharp.studies.results import Results, path_of, read
 from bigsharp.studies.study import Study, named
 from bigsharp.training import queue
@@ -109,10 +110,10 @@ def test_a_study_trains_measures_draws_and_does_nothing_twice(call, tiny) -> Non
     assert "recursion: 0 of 8 runs are there, the others take about " in first.err
     assert "recursion: recursions 16, seed 1 (8 of 8): step 4/4" in first.err
     files = [f"docs/studies/recursion-small.{kind}" for kind in ("pdf", "png", "csv")]
-    assert first.out.split() == [*files, "docs/studies.md"]
+    assert first.out.split() == [*files, "docs/studies.md", "docs/studies.html"]
     results = read(Path("docs/studies/recursion-small.json"))
     assert results.labels == list(study.runs("small"))
-    assert results.seeds == 2
+    assert [outcome.seed for outcome in results.outcomes] == [0] * 4 + [1] * 4
     assert [o.receptive_field for o in results.outcomes] == [11, 21, 31, 41] * 2
     for outcome in results.outcomes:
         assert outcome.steps == 4
@@ -301,3 +302,29 @@ def test_the_kept_results_are_drawn_without_training(call, tmp_path: Path, monke
         for kind in ("pdf", "png", "csv"):
             assert (folder / f"{results.study}-{results.budget}.{kind}").stat().st_size > 100
     assert (tmp_path / "studies.md").read_text(encoding="utf-8") == page(KEPT)
+
+
+def test_the_html_page_holds_every_figure_and_works_in_a_browser(call, tmp_path: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    browser_path = shutil.which("chromium")
+    if browser_path is None:
+        pytest.skip("Chromium is not installed")
+    shutil.copytree(KEPT, tmp_path / "studies")
+    text = html(tmp_path / "studies")
+    links = re.findall(r'(?:src|href)="([^"]{0,22})', text)
+    assert links
+    assert all(link.startswith(("data:image/png;base64,", "#")) for link in links)
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        view = browser.new_page(viewport={"width": 400, "height": 800})
+        view.goto((tmp_path / "page.html").as_uri())
+        widths = view.eval_on_selector_all("img", "all => all.map(i => [i.naturalWidth, i.width])")
+        assert len(widths) == len(kept())
+        assert all(natural > 1000 and shown <= 400 for natural, shown in widths)
+        view.click("ul a >> nth=0")
+        assert view.evaluate("location.hash").startswith("#")
+        assert not view.is_visible("table >> nth=0")
+        view.click("summary >> nth=0")
+        assert view.is_visible("table >> nth=0")
+        browser.close()

@@ -125,7 +125,7 @@ def _keep(figure: Figure, file: Path, caption: str) -> dict[str, str]:
     figures.save(figure, file)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    return {"image": _embedded(buffer.getvalue()), "caption": caption}
+    return {"image": embedded(buffer.getvalue()), "caption": caption}
 
 
 def _slider(comparison: Comparison) -> list[dict[str, Any]]:
@@ -151,10 +151,11 @@ def _slider(comparison: Comparison) -> list[dict[str, Any]]:
 def _png(image: Array) -> str:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
-    return _embedded(buffer.getvalue())
+    return embedded(buffer.getvalue())
 
 
-def _embedded(png: bytes) -> str:
+def embedded(png: bytes) -> str:
+    """A picture as an address that holds it."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 

@@ -48,7 +48,9 @@ def study(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", help="Folder of results and figures; the page is OUTPUT.md."
+            "--output",
+            "-o",
+            help="Folder of results and figures; the pages are OUTPUT.md and .html.",
         ),
     ] = Path("docs/studies"),
     runs: Annotated[Path, typer.Option(help="Folder of the runs that are trained.")] = Path(
@@ -175,7 +177,7 @@ def _plot(chosen: dict[str, Study], output: Path, quiet: bool) -> None:
     """Draw each study that has all its results, and write the page."""
     from bigsharp.io.files import write_bytes
     from bigsharp.studies import draw
-    from bigsharp.studies.page import page, whole
+    from bigsharp.studies.page import html, page, whole
 
     found = {name: whole(name, study, output) for name, study in chosen.items()}
     missing = ", ".join(name for name, several in found.items() if not several)
@@ -190,8 +192,9 @@ def _plot(chosen: dict[str, Study], output: Path, quiet: bool) -> None:
         for results in several
         for file in draw.save(chosen[name], results, output)
     ]
-    path = output.with_name(f"{output.name}.md")
-    write_bytes(path, page(output).encode())
+    for kind, text in (("md", page(output)), ("html", html(output))):
+        drawn.append(output.with_name(f"{output.name}.{kind}"))
+        write_bytes(drawn[-1], text.encode())
     if not quiet:
-        for file in [*drawn, path]:
+        for file in drawn:
             print(file)

@@ -66,9 +66,9 @@ def _judge(results: Results) -> Verdict:
         steps, seconds = last["step"] / point["step"], last["seconds"] / point["seconds"]
         ratio = steps if label == _FAST else ratio
         told.append(
-            f"{label.replace(', ', ' at ')} has as much by step {point['step']:,}, its "
-            f"{'first' if point is results.first(label).curve[0] else 'a later'} validation: "
-            f"{steps:.0f} times fewer steps or more, {seconds:.0f} times less time"
+            f"{label.replace(', ', ' at ')} has as much by step {point['step']:,}"
+            f"{', its first validation' if point is results.first(label).curve[0] else ''}: "
+            f"{steps:.0f} times fewer steps, {seconds:.0f} times less time"
         )
     psnr = ", ".join(
         f"{label.replace(', ', ' at ')} {results.psnr(label, _SCALE):.2f}"

@@ -93,7 +93,15 @@ def circumstances(results: Results) -> str:
         values = {recipe[key] for recipe in recipes}
         if len(values) == 1:
             words.append(text.format(values.pop()))
-    seeds = results.seeds
     if recipes:
-        words.append("one seed" if seeds == 1 else f"mean and standard deviation of {seeds} seeds")
+        words.append(_seeds(results))
     return " · ".join([*words, f"PSNR on {TESTED}"])
+
+
+def _seeds(results: Results) -> str:
+    """How often each was trained; a study that goes on has some more often than others."""
+    counts = sorted({len(results.of(label)) for label in results.labels})
+    if counts == [1]:
+        return "one seed"
+    told = " or ".join(map(str, counts))
+    return f"mean and standard deviation of {told} seeds"

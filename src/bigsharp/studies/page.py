@@ -1,15 +1,18 @@
-"""docs/studies.md: every study's plot beside the slide's claim, and whether it held."""
+"""docs/studies.md, and one HTML page: every plot beside the slide's claim, and whether it held."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
+from bigsharp.benchmark.report import embedded
 from bigsharp.studies import NAMES, load
 from bigsharp.studies import results as kept
 from bigsharp.studies.draw import circumstances
 from bigsharp.studies.results import Results
-from bigsharp.studies.run import kept_results, missing_runs
-from bigsharp.studies.study import BUDGETS, Study
+from bigsharp.studies.run import kept_results
+from bigsharp.studies.study import BUDGETS, Study, Verdict
 
 _HEAD = """# The slides' studies, made anew
 
@@ -21,55 +24,98 @@ held-out training images. The recipes and curves of all runs are in the JSON fil
 """
 
 
+@dataclass(frozen=True)
+class Section:
+    """A study's results under one budget, as a page shows them."""
+
+    name: str
+    study: Study
+    results: Results
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the claim held."""
+        return self.study.judge(self.results)
+
+    @property
+    def origin(self) -> str:
+        """How large the runs were, how long they took and on what."""
+        seconds = sum(outcome.seconds for outcome in self.results.outcomes)
+        trained = f", {seconds / 60:.0f} minutes of training on {self.results.machine}"
+        return circumstances(self.results) + (trained if seconds else "")
+
+    @property
+    def scores(self) -> list[tuple[str, ...]]:
+        """A row a label: PSNR at each scale."""
+        return [
+            (label, *(f"{self.results.psnr(label, s):.2f}" for s in self.study.scales))
+            for label in self.results.labels
+        ]
+
+
 def whole(name: str, study: Study, folder: Path) -> list[Results]:
-    """The results of a study that are there, a budget each; budgets begun and not ended are not."""
+    """The results of a study that compare all it names, with one seed at least; a budget each."""
     found = []
     for budget in BUDGETS:
         if kept.path_of(folder, name, budget).exists():
             results = kept_results(name, study, budget, folder)
-            found += [] if missing_runs(study, results) else [results]
+            found += [results] if set(results.labels) == set(study.runs(budget)) else []
     return found
 
 
+def sections(folder: Path) -> list[Section]:
+    """What the results in a folder show, in the order of the slides."""
+    return [
+        Section(name, study, results)
+        for name in NAMES
+        for study in [load(name)]
+        for results in whole(name, study, folder)
+    ]
+
+
 def page(folder: Path) -> str:
-    """The page for the results in a folder, which lies beside it."""
-    table = ["| study | budget | the claim |", "|---|---|---|"]
-    sections, missing = [], []
-    for name in NAMES:
-        study = load(name)
-        found = whole(name, study, folder)
-        if not found:
-            missing.append(name)
-        for results in found:
-            row = f"| [{name}](#{name}) | {results.budget} | {study.judge(results).held} |"
-            table.append(row)
-        if found:
-            sections.append(_section(name, study, found, folder))
-    left = ""
-    if missing:
-        left = f"\nNot run yet: {', '.join(f'`bigsharp study {name}`' for name in missing)}.\n"
-    return "\n".join([_HEAD, *table, left, *sections])
-
-
-def _section(name: str, study: Study, several: list[Results], folder: Path) -> str:
-    lines = [f"## {name}\n", f"The slides: “{study.claim}”\n"]
-    for results in several:
-        verdict = study.judge(results)
-        file = kept.path_of(Path(folder.name), name, results.budget)
-        lines += [
-            f"![{study.title}]({file.with_suffix('.png')})\n",
-            f"**{verdict.held.capitalize()}.** {verdict.why}\n",
+    """The page in Markdown; it lies beside the folder of the results."""
+    shown = sections(folder)
+    rows = [f"| [{s.name}](#{s.name}) | {s.results.budget} | {s.verdict.held} |" for s in shown]
+    missing = [name for name in NAMES if name not in {section.name for section in shown}]
+    left = ", ".join(f"`bigsharp study {name}`" for name in missing)
+    return "\n".join(
+        [
+            _HEAD,
+            "| study | budget | the claim |",
+            "|---|---|---|",
+            *rows,
+            f"\nNot run yet: {left}.\n" if missing else "",
+            *(_markdown(section, folder) for section in shown),
         ]
-        lines += [f"{study.note}\n"] if study.note else []
-        lines.append(_origin(name, results, file))
-    return "\n".join(lines)
-
-
-def _origin(name: str, results: Results, file: Path) -> str:
-    """The command, how long it took and on what."""
-    seconds = sum(outcome.seconds for outcome in results.outcomes)
-    trained = f", {seconds / 60:.0f} minutes of training on {results.machine}" if seconds else ""
-    return (
-        f"`bigsharp study {name} --budget {results.budget}`: {circumstances(results)}{trained} "
-        f"([data]({file})).\n"
     )
+
+
+def _markdown(section: Section, folder: Path) -> str:
+    study, results, verdict = section.study, section.results, section.verdict
+    file = kept.path_of(Path(folder.name), section.name, results.budget)
+    return "\n\n".join(
+        [
+            f"## {section.name}",
+            f"The slides: “{study.claim}”",
+            f"![{study.title}]({file.with_suffix('.png')})",
+            f"**{verdict.held.capitalize()}.** {verdict.why}",
+            *([study.note] if study.note else []),
+            f"`bigsharp study {section.name} --budget {results.budget}`: {section.origin} "
+            f"([data]({file})).\n",
+        ]
+    )
+
+
+def html(folder: Path) -> str:
+    """The page in HTML, with the figures inside it; they must have been drawn."""
+    import jinja2
+
+    text = (resources.files(__package__) / "page.html").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    shown = [
+        (section, embedded(path.with_suffix(".png").read_bytes()))
+        for section in sections(folder)
+        for path in [kept.path_of(folder, section.name, section.results.budget)]
+    ]
+    return environment.from_string(text).render(sections=shown)

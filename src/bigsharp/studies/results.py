@@ -108,11 +108,6 @@ class Results:
         """What is compared, in order."""
         return list(dict.fromkeys(outcome.label for outcome in self.outcomes))
 
-    @property
-    def seeds(self) -> int:
-        """How often each was trained."""
-        return max(len(self.of(label)) for label in self.labels)
-
 
 def path_of(folder: Path, study: str, budget: str) -> Path:
     """Where the results of a study lie; its figures have the same name."""
