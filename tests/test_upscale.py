@@ -169,6 +169,8 @@ def test_drawings_are_restored_in_rgb_and_photographs_in_luma(texture: np.ndarra
     assert chosen["rgb"][10, 32:34, 0].min() > 250
     smooth = np.dstack([imresize(texture[..., 0], 2)] * 3)
     assert np.array_equal(bigsharp.upscale(smooth, 2), bigsharp.upscale(smooth, 2, colour="luma"))
+    grey = line[..., 0]
+    assert np.array_equal(bigsharp.upscale(grey, 2, colour="rgb"), bigsharp.upscale(grey, 2))
     with pytest.raises(BigsharpError, match="colour mode"):
         bigsharp.upscale(line, 2, colour="red")  # type: ignore[arg-type]
 

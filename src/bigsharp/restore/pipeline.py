@@ -90,7 +90,8 @@ def upscale_picture(
         picture = picture.with_pixels(fill_hidden(picture.pixels, picture.alpha), picture.alpha)
     # 16 bits in between, so that the rounding is done once.
     finer = np.dtype(np.uint16) if dtype == np.uint8 else dtype
-    rgb = colour == "rgb" or (colour == "auto" and is_drawn(picture.pixels))
+    coloured = picture.pixels.ndim == 3
+    rgb = coloured and (colour == "rgb" or (colour == "auto" and is_drawn(picture.pixels)))
     steps = restorer.passes(target, picture.size)
     total, done, left = sum(step.height * step.width for step in steps), 0, target
     for step in steps:
