@@ -434,6 +434,18 @@ def test_what_cannot_be_served_is_one_line(command) -> None:
             assert done.stderr.count("\n") == 1
 
 
+def test_the_container_starts_what_is_there() -> None:
+    text = (Path(__file__).parents[1] / "Dockerfile").read_text(encoding="utf-8")
+    steps = re.findall(r"^([A-Z]+) (.+)$", text.rpartition("\nFROM ")[2], re.MULTILINE)
+    assert ("USER", "bigsharp") in steps
+    program, verb, *words = json.loads(dict(steps)["ENTRYPOINT"])
+    assert (program, verb) == ("bigsharp", "serve")
+    with on_a_socket(*words, "--token", TOKEN) as (process, port):
+        assert urlopen(f"http://127.0.0.1:{port}/healthz").read() == b"ok\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
+
+
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from bigsharp.server import run
 
