@@ -1,5 +1,5 @@
-# make demo: upscale the picture in examples/.   make test: run the tests.
-# Both build what they need in .venv and touch nothing else.
+# make demo: upscale the picture in examples/.   make test: run the tests.   make serve: the page.
+# All build what they need in .venv and touch nothing else.
 
 PYTHON ?= python3
 # The newest PyTorch that bigsharp has been run on; only the tests and training need it.
@@ -7,12 +7,15 @@ TORCH ?= torch==2.13.0
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-slow lint fix speed sanitize clean
+.PHONY: demo serve test test-slow lint fix speed sanitize clean
 
 demo: .venv/base
 	@mkdir -p demo
 	@echo "upscaling examples/astronaut.png by 3:"
 	@$(BIN)/bigsharp upscale examples/astronaut.png -o demo/astronaut-x3.png --scale 3 --overwrite
+
+serve: .venv/server
+	$(BIN)/bigsharp serve --open
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n 2
@@ -47,6 +50,10 @@ sanitize: .venv/dev
 .venv/base: pyproject.toml CMakeLists.txt $(wildcard native/*)
 	$(PYTHON) -m venv .venv
 	$(PIP) install --quiet --editable .
+	@touch $@
+
+.venv/server: .venv/base
+	$(PIP) install --quiet --editable ".[server]"
 	@touch $@
 
 .venv/dev: .venv/base

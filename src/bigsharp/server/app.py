@@ -47,7 +47,7 @@ _HEADERS = {
 }
 
 #: The page, and what it is made of.
-_PAGE = {"/": "page.html", "/page.css": "page.css", "/page.js": "page.js"}
+_PAGE = {"/": "page.html", "/page.css": "page.css", "/page.js": "page.js", "/icon.svg": "icon.svg"}
 
 #: What anybody may see who has no token.
 _OPEN = (*_PAGE, "/healthz", "/openapi.json")
@@ -81,8 +81,7 @@ def build(settings: Settings, token: str | None = None, names: tuple[str, ...] =
         routes=[
             Route("/v1/upscale", upscale, methods=["POST"]),
             Route("/v1/jobs", submit, methods=["POST"]),
-            Route("/v1/jobs/{id}", job, methods=["GET"]),
-            Route("/v1/jobs/{id}", delete, methods=["DELETE"]),
+            Route("/v1/jobs/{id}", job, methods=["GET", "DELETE"]),
             Route("/v1/jobs/{id}/events", events),
             Route("/v1/jobs/{id}/result", result),
             Route("/v1/models", models),
@@ -182,14 +181,12 @@ async def submit(request: Request) -> Response:
 
 
 async def job(request: Request) -> Response:
-    """How it stands."""
-    return JSONResponse(_task(request).as_json(), headers={"Cache-Control": "no-store"})
-
-
-async def delete(request: Request) -> Response:
-    """End it, and delete its result."""
-    _service(request).forget(_task(request))
-    return Response(status_code=204)
+    """How it stands; or its end, and that of its result."""
+    task = _task(request)
+    if request.method == "DELETE":
+        _service(request).forget(task)
+        return Response(status_code=204)
+    return JSONResponse(task.as_json(), headers={"Cache-Control": "no-store"})
 
 
 async def events(request: Request) -> Response:

@@ -139,10 +139,9 @@ def _form() -> Schema:
     types = types_of(Options)
     properties: Schema = {"file": {"type": "string", "format": "binary"}}
     for entry in fields(Options):
-        schema: Schema = {
-            "type": _TYPES[types[entry.name]],
-            "description": as_line(entry.metadata["help"]),
-        }
+        # No file of the service's machine can be named.
+        said = "As /v1/models lists them." if entry.name == "model" else entry.metadata["help"]
+        schema: Schema = {"type": _TYPES[types[entry.name]], "description": as_line(said)}
         if entry.default is not None:
             schema["default"] = entry.default
         if entry.name in choices:
