@@ -25,12 +25,12 @@ SIDE = 32
 
 
 def memory(process: int) -> int:
-    """Of a process and its children, in kB that are resident (Linux)."""
+    """Of a process and its children, in kB of their own that are resident (Linux)."""
     found = [process]
     for path in Path(f"/proc/{process}/task").glob("*/children"):
         found += map(int, path.read_text().split())
     texts = [Path(f"/proc/{number}/status").read_text() for number in found]
-    return sum(int(match[1]) for text in texts if (match := re.search(r"VmRSS:\s*(\d+)", text)))
+    return sum(int(match[1]) for text in texts if (match := re.search(r"RssAnon:\s*(\d+)", text)))
 
 
 def picture() -> bytes:

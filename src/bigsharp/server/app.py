@@ -171,7 +171,7 @@ async def upscale(request: Request) -> Response:
     if not task.ended:
         return _accepted(task)
     answer = _result(task)
-    answer.background = BackgroundTask(service.forget, task)
+    answer.background = BackgroundTask(_forget, service, task)
     return answer
 
 
@@ -310,6 +310,11 @@ class _Arriving(Request):
     def done(self) -> None:
         """It has arrived, or will not."""
         self._service.incoming -= self._bytes
+
+
+async def _forget(service: Service, task: Task) -> None:
+    # In the event loop, where Starlette would call a plain function in another thread.
+    service.forget(task)
 
 
 async def _gone(request: Request) -> None:

@@ -69,6 +69,8 @@ class Task:
         What is working on it.
     changed : asyncio.Event
         Set at the next change, and another one is there then.
+    kept : asyncio.TimerHandle, optional
+        What will delete it.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Task:
     error: str | None = None
     process: Process | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    kept: asyncio.TimerHandle | None = None
 
     @property
     def ended(self) -> bool:
@@ -231,6 +234,8 @@ class Service:
             return
         if task.process is not None:
             _kill(task.process)
+        if task.kept is not None:
+            task.kept.cancel()
         if not task.ended:
             self.counts["deleted"] += 1
         task.set(state="deleted", status=410, error="the picture was deleted")
@@ -324,7 +329,8 @@ class Service:
         task.set(
             state=state, status=status, error=error, share=1.0 if status == 200 else task.share
         )
-        asyncio.get_running_loop().call_later(self.settings.keep_seconds, self.forget, task)
+        loop = asyncio.get_running_loop()
+        task.kept = loop.call_later(self.settings.keep_seconds, self.forget, task)
         self._make_room()
 
     def _make_room(self) -> None:
