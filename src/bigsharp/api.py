@@ -31,9 +31,10 @@ class Upscaler:
         "vdsr", "bicubic" (see `available_models`), a checkpoint (.pt) or a network exported by
         `bigsharp export` (.safetensors, .onnx). With a + behind it ("vdsr+"), the mean over 8 turns
         and mirrorings of the picture, in 8 times the time.
-    engine : {"auto", "native", "onnx", "torch"}
-        What runs the network: by default PyTorch where it finds a CUDA GPU, else the native engine,
-        or ONNX Runtime for what that does not run.
+    engine : str
+        What runs the network: "auto", which takes PyTorch where it finds a CUDA GPU, else the
+        native engine, or ONNX Runtime for what that does not run; or "native", "onnx", "torch"; the
+        latter two on a device, as in "onnx:coreml" or "torch:cuda:fp16".
 
     Raises
     ------

@@ -97,7 +97,7 @@ class Model:
         self.engine = self.opened.engine
         self.parameters = self.opened.parameters
         libraries = {"onnx": "onnxruntime", "torch": "torch", "numba": "numba"}
-        library = libraries.get(self.engine)
+        library = libraries.get(self.engine.partition(":")[0])
         self.versions = _versions("numpy", *([library] if library else []))
 
     def digest(self, data: str, path: Path, scale: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes.util
 import importlib.util
 import logging
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,9 @@ from bigsharp.weights import file
 from bigsharp.weights.file import Packed
 
 ENGINES = ("auto", "native", "onnx", "torch")
+
+#: Those that a device can be named for.
+_ON_DEVICES = ("onnx", "torch")
 
 _log = logging.getLogger("bigsharp")
 
@@ -77,9 +81,11 @@ def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> En
     ----------
     model : str or path
         A released network's name, a checkpoint (.pt), or an exported network (.safetensors, .onnx).
-    engine : {"auto", "native", "onnx", "torch"}
+    engine : str
         "auto" takes PyTorch where it finds a CUDA GPU; else the native engine, for the networks
-        and on the machines that it runs; else ONNX Runtime.
+        and on the machines that it runs; else ONNX Runtime. "native", "onnx" and "torch" are
+        those; a device may follow, as in "onnx:coreml" (`onnx.PROVIDERS`) and "torch:mps", and for
+        PyTorch numbers of 16 bits, as in "torch:cuda:fp16".
     threads : int
         That a network runs on; 0 for one a core.
 
@@ -88,8 +94,9 @@ def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> En
     BigsharpError
         The model or the engine is unknown, or cannot run here.
     """
-    if engine not in ENGINES:
-        raise errors.unknown("engine", engine, ENGINES)
+    engine, _, device = engine.partition(":")
+    if engine not in ENGINES or (device and engine not in _ON_DEVICES):
+        raise errors.unknown("engine", f"{engine}:{device}".strip(":"), ENGINES)
     model = str(model)
     suffix = Path(model).suffix.lower()
     packed = None
@@ -113,9 +120,9 @@ def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> En
             )
         from bigsharp.engines.onnx import OnnxEngine
 
-        return OnnxEngine(model, threads)
+        return OnnxEngine(model, threads, device or "cpu")
     if engine == "torch" or (engine == "auto" and has_cuda()):
-        return _open_torch(model, threads)
+        return _open_torch(model, threads, device)
     packed = packed or networks.read(model)
     if engine == "auto":
         engine = _choose(packed, "torch")
@@ -132,23 +139,39 @@ def survey() -> dict[str, str]:
     instructions = kernels.instructions()
     said = {
         "native": f"runs on {instructions}" if instructions else f"not here: {kernels.why_not()}",
-        "onnx": "runs on the CPU",
-        "torch": "runs on the CPU",
+        "onnx": "not here: ONNX Runtime is not installed",
+        "torch": f"not here: {errors.install('it needs', 'PyTorch', 'train')}",
     }
-    if importlib.util.find_spec("onnxruntime") is None:
-        said["onnx"] = "not here: ONNX Runtime is not installed"
-    if importlib.util.find_spec("torch") is None:
-        said["torch"] = f"not here: {errors.install('it needs', 'PyTorch', 'train')}"
-    elif has_cuda():
-        said["torch"] = "runs on a CUDA GPU"
+    if importlib.util.find_spec("onnxruntime") is not None:
+        from bigsharp.engines.onnx import usable
+
+        said["onnx"] = "runs on " + " and ".join(usable())
+    if importlib.util.find_spec("torch") is not None:
+        said["torch"] = "runs on " + " and ".join(_torch_devices())
     return said
 
 
-def _open_torch(path: str, threads: int) -> Engine:
+def _open_torch(path: str, threads: int, device: str = "") -> Engine:
     networks.require_torch()
-    from bigsharp.engines.torch import TorchEngine
+    from bigsharp.engines.torch import PRECISIONS, TorchEngine
 
-    return TorchEngine(path, "cuda" if has_cuda() else "cpu", threads)
+    devices = _torch_devices()
+    device, _, precision = device.partition(":")
+    if device and device not in devices:
+        raise BigsharpError(f"PyTorch has no {device!r} here; it has {' and '.join(devices)}")
+    if precision and precision not in PRECISIONS:
+        raise errors.unknown("precision", precision, PRECISIONS)
+    return TorchEngine(path, device or devices[0], threads, precision)
+
+
+def _torch_devices() -> list[str]:
+    """What PyTorch, which is installed, can run on, the best first."""
+    devices = ["cpu"]
+    if sys.platform == "darwin":
+        import torch
+
+        devices = ["mps"] * torch.backends.mps.is_available() + devices
+    return ["cuda"] * has_cuda() + devices
 
 
 def _choose(packed: Packed, otherwise: str) -> str:
