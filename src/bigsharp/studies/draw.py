@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 #: The palette of Okabe and Ito, but its yellow, which white paper swallows.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
-BICUBIC = "#777777"
 
 _STYLE: Any = {
     "font.size": 10,
@@ -59,11 +58,6 @@ def series(
         "capsize": 3,
     } | settings
     axes.errorbar(x, y, list(spread) if any(spread) else None, **style)
-
-
-def level(axes: Axes, value: float, label: str = "bicubic") -> None:
-    """A level to compare with, as a broken line."""
-    axes.axhline(value, color=BICUBIC, linestyle="--", linewidth=1.2, label=label)
 
 
 def save(study: Study, results: Results, folder: Path) -> list[Path]:
