@@ -139,16 +139,16 @@ def test_a_study_trains_measures_draws_and_does_nothing_twice(call, tiny) -> Non
 
 
 def test_a_study_goes_on_where_it_stopped(call, tiny) -> None:
-    tiny("context")
-    assert call("study", "context", "-q").status == 0
-    path = Path("docs/studies/context-small.json")
+    tiny("data")
+    assert call("study", "data", "-q").status == 0
+    path = Path("docs/studies/data-small.json")
     content = json.loads(path.read_text())
     lost = content["outcomes"].pop()
     path.write_text(json.dumps(content))
-    assert "no whole results of context" in call("study", "context", "--plot").err
+    assert "no whole results of data" in call("study", "data", "--plot").err
     checkpoints = {file: file.read_bytes() for file in Path("runs").rglob("*.pt")}
-    done = call("study", "context")
-    assert "context: 4 of 5 runs are there, the others take about 0 s" in done.err
+    done = call("study", "data")
+    assert "data: 2 of 3 runs are there, the others take about 0 s" in done.err
     assert {file: file.read_bytes() for file in Path("runs").rglob("*.pt")} == checkpoints
     assert json.loads(path.read_text())["outcomes"][-1] == lost
 
