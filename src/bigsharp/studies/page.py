@@ -21,6 +21,7 @@ a CPU: fewer filters, steps and patches than the papers', so its decibels are lo
 compared is how they differ. `bigsharp study NAME --budget paper` trains as the papers do, on a GPU.
 Everything is scored on Set5, on luma, under the published protocol; a checkpoint is the best on
 held-out training images. The recipes and curves of all runs are in the JSON file beside a figure.
+Times of the small budget were taken beside other work.
 """
 
 
