@@ -63,8 +63,17 @@ def test_a_picture_is_dropped_and_taken_home(view, photo: Path, command) -> None
     )
     view.locator("#scale").fill("2.5")
     assert view.locator("#slider").input_value() == "2.5"
+    view.evaluate(
+        """() => { window.states = [];
+        new MutationObserver(() => states.push(document.querySelector(".state").textContent))
+            .observe(document.querySelector("#pictures"), { subtree: true, childList: true }); }"""
+    )
     view.locator("#drop").dispatch_event("drop", {"dataTransfer": data})
     view.get_by_text("done, 175 × 150").wait_for()
+    states = view.evaluate("states")
+    shares = [int(state[:-2]) for state in states if state.endswith(" %")]
+    assert len(shares) > 1
+    assert shares == sorted(shares)
     assert saved(view, ".download") == bigsharp.upscale(photo.read_bytes(), 2.5, model=MODEL)
     line = view.locator(".command code").inner_text()
     assert line == f"bigsharp upscale photo.png --scale 2.5 --model {MODEL}"

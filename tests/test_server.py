@@ -369,7 +369,7 @@ def on_a_socket(*words: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
             first = process.stderr.readline()
             yield process, int(re.search(r":(\d+)/", first)[1])
         finally:
-            process.kill()
+            process.terminate()
 
 
 def posted(port: int, file: bytes, **options: str) -> socket.socket:

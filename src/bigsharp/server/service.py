@@ -137,6 +137,7 @@ class Service:
         self.settings = settings
         self.tasks: dict[str, Task] = {}
         self.incoming = 0
+        self._stored = 0
         self.counts: Counter[str] = Counter()
         self.seconds = 0.0
         self._recent: deque[float] = deque([1.0], _REMEMBERED)
@@ -162,7 +163,7 @@ class Service:
     @property
     def bytes(self) -> int:
         """On the disk, and on the way there."""
-        return self.incoming + sum(task.bytes for task in self.tasks.values())
+        return self.incoming + self._stored
 
     def check(self) -> None:
         """Refuse another picture where there is no place for it.
@@ -226,12 +227,14 @@ class Service:
             shutil.rmtree(task.job.source.parent)
             raise
         self.tasks[task.id] = task
+        self._stored += task.bytes
         self._queue.put_nowait(task)
 
     def forget(self, task: Task) -> None:
         """Delete a task and its files, whatever it is at."""
         if self.tasks.pop(task.id, None) is None:
             return
+        self._stored -= task.bytes
         if task.process is not None:
             _kill(task.process)
         if task.kept is not None:
@@ -323,9 +326,9 @@ class Service:
         state: Literal["done", "failed"] = "done" if status == 200 else "failed"
         self.counts[state] += 1
         task.job.source.unlink(missing_ok=True)
-        task.bytes = _LEAST
-        if status == 200:
-            task.bytes += task.job.output.stat().st_size
+        size = _LEAST + (task.job.output.stat().st_size if status == 200 else 0)
+        self._stored += size - task.bytes
+        task.bytes = size
         task.set(
             state=state, status=status, error=error, share=1.0 if status == 200 else task.share
         )
@@ -334,11 +337,11 @@ class Service:
         self._make_room()
 
     def _make_room(self) -> None:
-        for task in list(self.tasks.values()):
-            if self.bytes <= self.settings.space * MEGABYTE:
+        while self.bytes > self.settings.space * MEGABYTE:
+            oldest = next((task for task in self.tasks.values() if task.ended), None)
+            if oldest is None:
                 return
-            if task.ended:
-                self.forget(task)
+            self.forget(oldest)
 
 
 def _kill(process: Process) -> None:

@@ -276,16 +276,16 @@ class Viewer {
   }
 
   async load(before, after, name) {
-    const [after_, before_] = this.images;
-    [after_.src, before_.src] = [after, before];
-    [after_.alt, before_.alt] = [`${name}, enlarged`, `${name}, before`];
+    const [large, small] = this.images;
+    [large.src, small.src] = [after, before];
+    [large.alt, small.alt] = [`${name}, enlarged`, `${name}, before`];
     this.box.setAttribute("aria-label",
       `${name}, before and after; plus and minus zoom, 0 shows the whole, 1 its pixels, arrows move`);
-    await after_.decode();
-    [this.width, this.height] = [after_.naturalWidth, after_.naturalHeight];
+    await large.decode();
+    [this.width, this.height] = [large.naturalWidth, large.naturalHeight];
     this.box.style.aspectRatio = `${this.width} / ${this.height}`;
     this.box.parentElement.style.maxWidth = `max(${this.width / devicePixelRatio}px, 20rem)`;
-    before_.decode().catch(() => { this.split.value = 0; this.split.disabled = true; this.draw(); });
+    small.decode().catch(() => { this.split.value = 0; this.split.disabled = true; this.draw(); });
     this.fit();
   }
 
