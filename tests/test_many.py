@@ -211,6 +211,25 @@ def test_a_job_can_be_pickled_and_planned_from_python(tree: Path) -> None:
         jobs.plan([tree / "empty"], tree / "big", bigsharp.Size(2))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux alone")
+def test_memory_is_bounded(upscale, tree: Path) -> None:
+    large = Image.linear_gradient("L").resize((3000, 2000)).convert("RGB")
+    large.save(tree / "pictures" / "large.tif", compression="tiff_deflate")
+    done = upscale("pictures", "-o", "big", "--memory", "256M", "--scale", 3, "--jobs", 3)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "bigsharp: pictures/large.tif: not enough memory; use a smaller scale, or a smaller --tile",
+        "bigsharp: 1 of 3 pictures failed",
+    ]
+    assert set(written(tree / "big")) == {"a.png", "b.jpg"}
+    done = upscale("pictures/large.tif", "-o", "large.tif", "--memory", "1.5 GiB", "--scale", 3)
+    assert (done.returncode, done.stderr) == (0, "")
+    for words in ("255M", "2x", "-1G", "lots", "1e999G"):
+        done = upscale("pictures/a.png", "--memory", words)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "--memory" in done.stderr
+
+
 def test_odd_names(upscale, tree: Path) -> None:
     odd = ["two\nlines.png", "-dash.png", "@at.png", "{stem}.png", "café ☕.png", "[a].png"]
     (tree / "odd").mkdir()

@@ -347,6 +347,9 @@ def test_every_frame_of_an_animation(enlarge, tmp_path: Path, kind: str) -> None
             assert seen[0, 0, 3] == 0
     with pytest.raises(BigsharpError, match="JPEG cannot hold frames"):
         enlarge(f"in.{kind}", "out.jpg")
+    assert enlarge(f"in.{kind}", f"out.{kind}", max_pixels=4 * 24 * 32).n_frames == 4
+    with pytest.raises(BigsharpError, match="its 4 frames together: 32 × 96"):
+        enlarge(f"in.{kind}", f"out.{kind}", max_pixels=4 * 24 * 32 - 1)
 
 
 def test_equal_frames_are_restored_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -372,6 +372,10 @@ def results(
         if number == 0:
             target = job.size.of(picture.size)
             size = (target.height, target.width)
+            if reader.several == "frames":
+                # All are in memory before the first is written.
+                name = f"its {reader.count} frames together"
+                check_pixels(name, reader.count * size[0], size[1], job.max_pixels)
             write.check(job.output, kind, picture, size, job.saving, reader.several)
         if before and np.array_equal(before[0].bands, picture.bands):
             restored = before[1]

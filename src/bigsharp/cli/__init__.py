@@ -79,7 +79,7 @@ def main() -> NoReturn:
         say(end.word)
         sys.exit(end.status)
     except MemoryError:
-        _fail("not enough memory; use a smaller scale, or a smaller --tile")
+        _fail(f"not enough memory; {upscale.SMALLER}")
     except OSError as error:
         # A path that no system takes, say.
         if error.filename is None:

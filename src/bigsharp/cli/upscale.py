@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
@@ -23,6 +26,14 @@ if TYPE_CHECKING:
 
 #: Pictures that are worked on at once: while one is decoded or encoded, another is restored.
 _AT_ONCE = 2
+
+#: Advice where memory does not suffice.
+SMALLER = "use a smaller scale, or a smaller --tile"
+
+#: Bytes that the program itself and its libraries take, and a little more.
+_LEAST = 256 << 20
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 @taking(asked=Options)
@@ -67,6 +78,13 @@ def upscale(
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Refuse pictures or results of more pixels.")
     ] = defaults.MAX_PIXELS,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Never take more, as 2G or 500M; what needs it is refused (Linux).",
+        ),
+    ] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Pictures that are worked on at once.")
     ] = _AT_ONCE,
@@ -79,6 +97,8 @@ def upscale(
 
     if log not in ("text", "json"):
         raise BigsharpError(f"--log: text or json, not {log!r}")
+    if memory is not None:
+        bound_memory(memory)
     planned = plan(
         images,
         output,
@@ -103,6 +123,30 @@ def upscale(
     raise typer.Exit(1 if failed else 0)
 
 
+def bound_memory(size: str) -> None:
+    """Let this process have no more memory than 2G, 500M …, whatever asks for it.
+
+    Raises
+    ------
+    BigsharpError
+        That is no size, too little to begin with, or this system has no such bound.
+    """
+    found = re.fullmatch(r"([\d.]+) *([kmg]?)(?:i?b)?", size.strip().lower())
+    try:
+        bound = int(float(found[1]) * _UNITS[found[2]]) if found else 0
+    except (ValueError, OverflowError):
+        bound = 0
+    if bound < _LEAST:
+        raise BigsharpError(f"`memory`: {size!r} is no size of at least 256M, such as 2G or 500M")
+    if sys.platform != "linux":
+        raise BigsharpError("`memory`: this system bounds no program's memory; leave it out")
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    bound = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (bound, hard))
+
+
 class _Stopped(Exception):
     """Unwinds a picture that is being worked on, when the program is told to end."""
 
@@ -114,6 +158,7 @@ class Outcome:
     job: Job
     seconds: float
     error: str | None = None
+    lacked_memory: bool = False
 
     def as_json(self) -> str:
         """One line for programs."""
@@ -153,10 +198,16 @@ class Run:
 
         self._alone = len(jobs) == 1
         pool = workers.threads(min(at_once, len(jobs))) if len(jobs) > 1 and at_once > 1 else None
-        failed = []
+        failed: list[Outcome] = []
+        again: list[Job] = []
         with self._bar(jobs) as told:
             self._told = told
-            for outcome in workers.spread(self._one, jobs, pool, self._end.set):
+            outcomes = workers.spread(self._one, jobs, pool, self._end.set)
+            # What does not fit beside another picture may fit alone.
+            for outcome in chain(outcomes, map(self._one, again)):
+                if outcome.lacked_memory and pool and outcome.job not in again:
+                    again.append(outcome.job)
+                    continue
                 self._report(outcome)
                 if outcome.error:
                     failed.append(outcome)
@@ -170,25 +221,30 @@ class Run:
         from bigsharp.jobs import run
 
         began = time.monotonic()
-        last = 0
+        last, share = 0, 0.0
 
         def progress(done: int, total: int) -> None:
-            nonlocal last
+            nonlocal last, share
             if self._end.is_set():
                 raise _Stopped
             self._told((done - last) / total, done - last)
-            last = done
+            last, share = done, done / total
 
-        error = None
+        error, lacked_memory = None, False
         try:
             run(job, self.restorer, progress)
+        except MemoryError:
+            error, lacked_memory = f"{job.source}: not enough memory; {SMALLER}", True
+            self._told(-share, -last)
         except BigsharpError as fault:
             if self._alone:
                 raise
             error = str(fault)
             if str(job.source) not in error and str(job.output) not in error:
                 error = f"{job.source}: {error}"
-        return Outcome(job, time.monotonic() - began, error)
+        if error and self._alone:
+            raise BigsharpError(error)
+        return Outcome(job, time.monotonic() - began, error, lacked_memory)
 
     def _report(self, outcome: Outcome) -> None:
         if self.quiet:
