@@ -263,6 +263,17 @@ def test_a_killed_worker_takes_one_job_with_it(serving, slow: Path, photo: Path)
     assert send(client, photo).status_code == 200
 
 
+def test_a_worker_is_started_once_that_is_possible(
+    serving, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/no/such/program")
+        client = serving()
+        id = send(client, photo, "jobs").json()["id"]
+        time.sleep(0.2)
+    until(client, id, "done")
+
+
 def test_a_job_that_takes_too_long(serving, slow: Path, photo: Path) -> None:
     client = serving(job_seconds=1.5)
     told = send(client, slow, **SLOW)

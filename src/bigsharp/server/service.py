@@ -274,8 +274,15 @@ class Service:
     async def _start(self, before: Process | None) -> Process:
         if before is not None:
             self.counts["replaced"] += 1
-        words = (sys.executable, "-m", "bigsharp.server.worker", str(self._threads))
-        return await asyncio.create_subprocess_exec(*words, stdin=PIPE, stdout=PIPE)
+        words = ("-m", "bigsharp.server.worker", str(self._threads))
+        while True:
+            try:
+                return await asyncio.create_subprocess_exec(
+                    sys.executable, *words, stdin=PIPE, stdout=PIPE
+                )
+            except OSError as error:  # There may be too little memory just now.
+                _log.error("no process can be started (%s)", error.strerror)
+                await asyncio.sleep(1)
 
     async def _do(self, task: Task, process: Process) -> bool:
         """Have a process do a task; says whether that can do another."""
