@@ -170,7 +170,10 @@ class Reader:
             image.load()
             picture = from_pil(image, self.name)
         info = replace(picture.info, format=self.format, colour=self._colour)
-        return _upright(replace(picture, info=info), metadata.orientation_of(image.getexif()))
+        orientation = metadata.orientation_of(image.getexif())
+        if self.count == 1:
+            image.close()  # Else its pixels are in memory twice, until the result is written.
+        return _upright(replace(picture, info=info), orientation)
 
     def _page(self, place: int) -> Picture:
         tags = self._chain[place]
