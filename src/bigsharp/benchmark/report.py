@@ -166,4 +166,4 @@ def machine() -> str:
     if info.is_file():
         names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         processor = names[0].split(":", 1)[1].strip() if names else processor
-    return f"{processor}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
+    return f"{processor}, {os.cpu_count()} cores, {platform.system()}"
