@@ -205,9 +205,10 @@ def test_what_is_missing_is_said_in_one_line(call, root: Path, monkeypatch) -> N
     assert "pip install 'bigsharp[train]'" in done.err
     monkeypatch.undo()
     monkeypatch.delenv("BIGSHARP_DATA", raising=False)
-    done = call("study", "depth")
-    assert (done.status, done.err.count("\n")) == (2, 1)
-    assert "no image sets" in done.err
+    for words in ([], ["--background"]):
+        done = call("study", "depth", *words)
+        assert (done.status, done.err.count("\n")) == (2, 1)
+        assert "no image sets" in done.err
     monkeypatch.setattr("bigsharp.benchmark.report.find_spec", lambda name: None)
     done = call("study", "depth")
     assert (done.status, done.err.count("\n")) == (2, 1)

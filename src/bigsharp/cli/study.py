@@ -63,7 +63,8 @@ def study(
     """Train, measure and draw what the slides show; goes on where it stopped."""
     from bigsharp import errors, studies
     from bigsharp.benchmark.report import require_libraries
-    from bigsharp.studies.study import BUDGETS
+    from bigsharp.scoring.sets import find_images
+    from bigsharp.studies.study import BUDGETS, TESTED
 
     if budget not in BUDGETS:
         raise errors.unknown("budget", budget, BUDGETS)
@@ -75,10 +76,14 @@ def study(
         for each, what in chosen.items():
             print(f"{each:12} {what.title}")
         return
+    if not background:
+        require_libraries()
+    if not plot:
+        import_torch()
+        find_images(TESTED, root)  # before hours of training
     if background:
         _background(chosen, budget, output, runs, device, root)
         return
-    require_libraries()
     if not plot:
         _train(chosen, budget, output, runs, device, root, quiet)
     _plot(chosen, output, quiet)
@@ -88,7 +93,6 @@ def _background(
     chosen: dict[str, Study], budget: str, output: Path, runs: Path, device: str, root: Path | None
 ) -> None:
     """Leave all that is missing to a queue."""
-    import_torch()
     from bigsharp.studies.run import kept_results, missing_runs, write_queue
     from bigsharp.training import queue
 
@@ -112,13 +116,9 @@ def _train(
     quiet: bool,
 ) -> None:
     """Train and measure what is missing of each study."""
-    import_torch()
-    from bigsharp.scoring.sets import find_images
     from bigsharp.studies.run import Runner, estimate, kept_results, missing_runs
-    from bigsharp.studies.study import TESTED
     from bigsharp.training.loop import choose_device
 
-    find_images(TESTED, root)
     runner = Runner(runs, output, choose_device(device), root)
     for name, study in chosen.items():
         found = kept_results(name, study, budget, output)
