@@ -85,9 +85,9 @@ def _judge(results: Results) -> Verdict:
             not psnr[_BASIC + _CLIPPED] >= psnr[_BOTH + _CLIPPED],
         ],
         f"At the paper's rate of {_RATE:g}, {_diverged(results)}. At ×{_SCALE}, where bicubic has "
-        f"{bicubic:.2f} dB: {told}. After clipped training the gradient at the first "
-        f"recursion is {slopes[_BASIC]:.2g} times that at the last in the basic model, {slopes[_BOTH]:.2g} times "
-        "with both.",
+        f"{bicubic:.2f} dB: {told}. After clipped training the gradient at the first recursion is "
+        f"{slopes[_BASIC]:.2g} times that at the last in the basic model, and with both "
+        f"{slopes[_BOTH]:.2g} times.",
     )
 
 
@@ -101,6 +101,6 @@ STUDY = Study(
     judge=_judge,
     gradients=True,
     note="The claim's parts: the basic model does not converge, the one with both extensions does, "
-    "and is the better one where both do. The clipped runs (gradients to ±θ / rate, as VDSR's) test "
-    "whether it is the step that is too long.",
+    "and is the better one. The clipped runs (gradients to ±θ / rate, as VDSR's) test whether it is "
+    "the step that is too long.",
 )
