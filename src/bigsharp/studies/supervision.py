@@ -58,7 +58,8 @@ def _draw(results: Results) -> Figure:
     norms.set_xlabel("recursion")
     norms.set_ylabel("norm of the error's gradient")
     norms.set_title("clipped; dotted at the start, lines at the end", fontsize=8.5, loc="left")
-    curves.legend(loc="best")
+    if curves.lines:
+        curves.legend(loc="best")
     return figure
 
 
@@ -101,6 +102,6 @@ STUDY = Study(
     judge=_judge,
     gradients=True,
     note="The claim's parts: the basic model does not converge, the one with both extensions does, "
-    "and is the better one. The clipped runs (gradients to ±θ / rate, as VDSR's) test whether it is "
-    "the step that is too long.",
+    "and is the better one. The clipped runs (gradients to ±θ / rate, as VDSR's) test whether it "
+    "is the step that is too long.",
 )
