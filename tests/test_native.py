@@ -197,6 +197,7 @@ def test_strips_of_a_wide_picture_do_not_change_a_bit(
         list(engine.rows([ilr]))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="how to bound a process's memory differs")
 def test_memory_is_bounded_however_wide_the_picture(command: Run, tmp_path: Path) -> None:
     import resource

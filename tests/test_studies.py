@@ -184,6 +184,7 @@ def test_results_of_another_version_are_named_and_left_alone(call, tiny) -> None
         assert path.read_text() == text
 
 
+@pytest.mark.slow
 def test_results_of_another_recipe_are_not_taken(call, tiny) -> None:
     tiny("data")
     assert call("study", "data", "-q").status == 0

@@ -323,6 +323,7 @@ def test_a_full_disk_under_tensorboard_is_one_line_and_loses_nothing(
     assert networks.read_checkpoint(tmp_path / "last.pt")["step"] == 12
 
 
+@pytest.mark.slow
 def test_two_processes_share_one_run(
     recipe: Recipe, tmp_path: Path, command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,7 @@ def test_vdsr_scores_on_set5_what_its_card_says(image_sets: Path) -> None:
         assert result.mean.psnr >= floor
 
 
+@pytest.mark.slow
 def test_no_scale_is_worse_than_bicubic(image_sets: Path) -> None:
     results = benchmark([str(image_sets / "Set5")], [1.2, 2.5, 5], ["vdsr", "bicubic"])
     for vdsr, bicubic in zip(results[::2], results[1::2], strict=True):
