@@ -57,9 +57,11 @@ def _draw(results: Results) -> Figure:
     norms.set_yscale("log")
     norms.set_xlabel("recursion")
     norms.set_ylabel("norm of the error's gradient")
-    norms.set_title("clipped; dotted at the start, lines at the end", fontsize=8.5, loc="left")
+    norms.set_title("dotted: start, lines: end", fontsize=8.5, loc="left")
     if curves.lines:
-        curves.legend(loc="best")
+        lines, labels = curves.get_legend_handles_labels()
+        wrapped = [label.replace(" ", "\n", 1) for label in labels]
+        figure.legend(lines, wrapped, loc="outside right center")
     return figure
 
 
