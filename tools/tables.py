@@ -30,6 +30,7 @@ BENCHMARK = ROOT / "docs" / "benchmark"
 #: Columns: a method, and what heads it.
 MEASURED = {
     "bicubic": "bicubic",
+    "aplus": "A+",
     "rfl": "RFL",
     "selfex": "SelfEx",
     "srcnn": "SRCNN 9-5-5",
