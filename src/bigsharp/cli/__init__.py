@@ -11,8 +11,6 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, NoReturn
 
 import typer
@@ -30,7 +28,7 @@ from bigsharp.cli import (
     train,
     upscale,
 )
-from bigsharp.cli.common import say
+from bigsharp.cli.common import say, told_to_end
 from bigsharp.errors import BigsharpError
 
 app = typer.Typer(
@@ -71,7 +69,7 @@ def main() -> NoReturn:
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module="PIL")
     try:
-        with _told_to_end():
+        with told_to_end(_end):
             status = app(standalone_mode=False)
     except BigsharpError as error:
         _fail(str(error))
@@ -101,19 +99,8 @@ def _make_printable() -> None:
             stream.reconfigure(errors="surrogateescape" if unicode else "backslashreplace")
 
 
-@contextmanager
-def _told_to_end() -> Iterator[None]:
-    """Let Ctrl-C and a polite kill raise `_Ended`; afterwards they do what they did before."""
-
-    def end(signum: int, frame: object) -> None:
-        raise _Ended(signum)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _end(signum: int) -> NoReturn:
+    raise _Ended(signum)
 
 
 def _with_hint(message: str) -> str:

@@ -6,7 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
@@ -173,12 +173,12 @@ def _is_descriptor_2(file: TextIO) -> bool:
 
 
 @contextmanager
-def stopping(stop: Callable[[], None]) -> Iterator[None]:
-    """Let Ctrl-C, or a polite kill, end training after the current step."""
+def told_to_end(heard: Callable[[int], None]) -> Iterator[None]:
+    """Let Ctrl-C, or a polite kill, call `heard` with the signal; afterwards they do as before."""
     import signal
 
     def handle(signum: int, frame: object) -> None:
-        stop()
+        heard(signum)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -186,6 +186,11 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def stopping(stop: Callable[[], None]) -> AbstractContextManager[None]:
+    """Let Ctrl-C, or a polite kill, end training after the current step."""
+    return told_to_end(lambda signum: stop())
 
 
 def import_torch() -> None:
