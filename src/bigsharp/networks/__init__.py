@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigsharp import errors, limits
+from bigsharp import errors, limits, weights
 from bigsharp.errors import BigsharpError
 from bigsharp.limits import shown
 from bigsharp.weights import file
@@ -125,6 +125,18 @@ def read(path: str | Path) -> Packed:
         raise BigsharpError(f"{path}: {error}") from None
     except (OSError, RuntimeError, *file.MALFORMED):
         raise BigsharpError(f"{path}: not a checkpoint written by bigsharp") from None
+
+
+def find(model: str | Path) -> Packed:
+    """Read a released network by its name, or what `read` takes.
+
+    Raises
+    ------
+    BigsharpError
+        There is no such network or file, or it is damaged.
+    """
+    is_file = Path(model).suffix.lower() in (".pt", file.SUFFIX)
+    return read(model if is_file else weights.path(str(model), file.SUFFIX))
 
 
 def to_checkpoint(packed: Packed, **run: Any) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bigsharp import networks, weights
+from bigsharp import networks
 from bigsharp.errors import BigsharpError
 from bigsharp.io.files import write_bytes
 from bigsharp.weights import file
@@ -40,10 +40,7 @@ def export(model: str | Path, output: str | Path, *, scale: int | None = None) -
         )
     if scale is not None and suffix != ".onnx":
         raise BigsharpError(f"{output}: what takes whole pictures is an .onnx file")
-    if Path(model).suffix.lower() in (".pt", file.SUFFIX):
-        packed = networks.read(model)
-    else:
-        packed = file.read(weights.path(str(model), file.SUFFIX))
+    packed = networks.find(model)
     write_bytes(
         output, WRITERS[suffix](packed) if scale is None else to_picture_onnx(packed, scale)
     )

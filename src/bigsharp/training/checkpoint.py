@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from bigsharp import networks, weights
+from bigsharp import networks
 from bigsharp.errors import BigsharpError
 from bigsharp.io.files import write_bytes
 from bigsharp.networks.network import Network
 from bigsharp.training.log import Validation
 from bigsharp.training.recipe import Recipe, from_dict
-from bigsharp.weights.file import MALFORMED, SUFFIX, Packed
+from bigsharp.weights.file import MALFORMED, Packed
 
 #: The checkpoints of a run: everything needed to go on, and the highest validation PSNR.
 LAST, BEST = "last.pt", "best.pt"
@@ -177,7 +177,6 @@ def initial_weights(name: str) -> Packed:
     BigsharpError
         There is no such model or file, or it is damaged.
     """
-    is_file = name.endswith((".pt", SUFFIX))
-    packed = networks.read(name if is_file else weights.path(name, SUFFIX))
+    packed = networks.find(name)
     networks.unpack(packed, name)  # sees that its options, layers and weights agree
     return packed
