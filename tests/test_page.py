@@ -22,18 +22,6 @@ def address() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/#token={TOKEN}"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("Chromium is not installed")
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def view(browser, address: str):
     """The page; nothing may go wrong in it."""

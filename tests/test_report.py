@@ -1,5 +1,4 @@
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -77,43 +76,34 @@ def test_what_a_report_shows(image_sets: Path, photos: Path) -> None:
         choose_images(["cat"], sets, image_sets)
 
 
-def test_in_a_browser_the_slider_moves_and_the_tables_sort(page: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    browser_path = shutil.which("chromium")
-    if browser_path is None:
-        pytest.skip("Chromium is not installed")
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        view = browser.new_page(viewport={"width": 1000, "height": 900})
-        failures: list[str] = []
-        view.on("pageerror", lambda error: failures.append(str(error)))
-        view.goto(page.as_uri())
+def test_in_a_browser_the_slider_moves_and_the_tables_sort(browser, page: Path) -> None:
+    view = browser.new_page(viewport={"width": 1000, "height": 900})
+    failures: list[str] = []
+    view.on("pageerror", lambda error: failures.append(str(error)))
+    view.goto(page.as_uri())
 
-        slider = view.locator(".slider").first
-        bar, box = slider.locator(".bar"), slider.bounding_box()
-        assert box is not None
-        before = slider.screenshot()
-        for share in (0.2, 0.8):
-            slider.locator("input").click(
-                position={"x": share * box["width"], "y": box["height"] / 2}
-            )
-            at = bar.bounding_box()["x"] - box["x"]
-            assert at == pytest.approx(share * box["width"], abs=0.05 * box["width"])
-            assert slider.screenshot() != before
+    slider = view.locator(".slider").first
+    bar, box = slider.locator(".bar"), slider.bounding_box()
+    assert box is not None
+    before = slider.screenshot()
+    for share in (0.2, 0.8):
+        slider.locator("input").click(position={"x": share * box["width"], "y": box["height"] / 2})
+        at = bar.bounding_box()["x"] - box["x"]
+        assert at == pytest.approx(share * box["width"], abs=0.05 * box["width"])
+        assert slider.screenshot() != before
 
-        def column(number: int) -> list[str]:
-            return view.locator(f"#images tbody td:nth-child({number})").all_inner_texts()
+    def column(number: int) -> list[str]:
+        return view.locator(f"#images tbody td:nth-child({number})").all_inner_texts()
 
-        head = view.locator("#images th button", has_text="PSNR")
-        head.click()
-        values = [float(text) for text in column(5)]
-        assert values == sorted(values)
-        assert len(set(values)) > 3
-        head.click()
-        assert [float(text) for text in column(5)] == sorted(values, reverse=True)
-        view.locator("#images th button", has_text="method").click()
-        assert column(4) == sorted(column(4))
-        browser.close()
+    head = view.locator("#images th button", has_text="PSNR")
+    head.click()
+    values = [float(text) for text in column(5)]
+    assert values == sorted(values)
+    assert len(set(values)) > 3
+    head.click()
+    assert [float(text) for text in column(5)] == sorted(values, reverse=True)
+    view.locator("#images th button", has_text="method").click()
+    assert column(4) == sorted(column(4))
     assert not failures
 
 

@@ -306,27 +306,20 @@ def test_the_kept_results_are_drawn_without_training(call, tmp_path: Path, monke
     assert (tmp_path / "studies.md").read_text(encoding="utf-8") == page(KEPT)
 
 
-def test_the_html_page_holds_every_figure_and_works_in_a_browser(call, tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    browser_path = shutil.which("chromium")
-    if browser_path is None:
-        pytest.skip("Chromium is not installed")
+def test_the_html_page_holds_every_figure_and_works_in_a_browser(browser, tmp_path: Path) -> None:
     shutil.copytree(KEPT, tmp_path / "studies")
     text = html(tmp_path / "studies")
     links = re.findall(r'(?:src|href)="([^"]{0,22})', text)
     assert links
     assert all(link.startswith(("data:image/png;base64,", "#")) for link in links)
     (tmp_path / "page.html").write_text(text, encoding="utf-8")
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        view = browser.new_page(viewport={"width": 400, "height": 800})
-        view.goto((tmp_path / "page.html").as_uri())
-        widths = view.eval_on_selector_all("img", "all => all.map(i => [i.naturalWidth, i.width])")
-        assert len(widths) == len(kept())
-        assert all(natural > 1000 and shown <= 400 for natural, shown in widths)
-        view.click("ul a >> nth=0")
-        assert view.evaluate("location.hash").startswith("#")
-        assert not view.is_visible("table >> nth=0")
-        view.click("summary >> nth=0")
-        assert view.is_visible("table >> nth=0")
-        browser.close()
+    view = browser.new_page(viewport={"width": 400, "height": 800})
+    view.goto((tmp_path / "page.html").as_uri())
+    widths = view.eval_on_selector_all("img", "all => all.map(i => [i.naturalWidth, i.width])")
+    assert len(widths) == len(kept())
+    assert all(natural > 1000 and shown <= 400 for natural, shown in widths)
+    view.click("ul a >> nth=0")
+    assert view.evaluate("location.hash").startswith("#")
+    assert not view.is_visible("table >> nth=0")
+    view.click("summary >> nth=0")
+    assert view.is_visible("table >> nth=0")
