@@ -9,6 +9,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,8 +75,6 @@ def write_report(
     BigsharpError
         A crop is not inside its image, or something cannot be written.
     """
-    import jinja2
-
     groups: dict[tuple[str, float], list[Result]] = {}
     for result in results:
         groups.setdefault((result.data, result.scale), []).append(result)
@@ -96,11 +95,8 @@ def write_report(
             ("cost", figures.cost(group, methods)),
         ):
             shown[kind].append(_keep(figure, folder / "figures" / f"{place}-{kind}", caption))
-    template = (resources.files(__package__) / "report.html").read_text(encoding="utf-8")
-    page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
-        template
-    )
-    text = page.render(
+    text = rendered(
+        resources.files(__package__) / "report.html",
         title="bigsharp benchmark",
         rules=rules,
         grid=grid,
@@ -152,6 +148,14 @@ def _png(image: Array) -> str:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
     return embedded(buffer.getvalue())
+
+
+def rendered(template: Traversable, **values: Any) -> str:
+    """A page of HTML: every value is escaped, and one that is missing is an error."""
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(template.read_text(encoding="utf-8")).render(**values)
 
 
 def embedded(png: bytes) -> str:

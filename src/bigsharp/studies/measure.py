@@ -96,14 +96,18 @@ def score(network: Network, scale: float, root: str | Path | None) -> list[float
 def _scores(network: Network, path: Path, scale: float) -> Iterator[float]:
     import torch
 
-    rules = protocol.PROTOCOLS["published"]
-    case, hr = make_case(TESTED, path, scale, rules)
-    ilr = protocol.interpolate(case.lr.pixels * 255, hr.shape) / 255
+    ilr, hr = _pair(TESTED, path, scale)
     with torch.inference_mode():
-        predictions = network.eval().predictions(_tensor(ilr))
+        predictions = network.eval().predictions(_tensor(ilr / 255))
         several = [network.combine(predictions), *(predictions if len(predictions) > 1 else ())]
     for restored in several:
-        yield protocol.score(restored[0, 0].double().numpy() * 255, hr, scale, rules).psnr
+        yield protocol.score(restored[0, 0].double().numpy() * 255, hr, scale).psnr
+
+
+def _pair(data: str, path: Path, scale: float) -> tuple[Array, Array]:
+    """An image's ILR and HR luma, in [0, 255], under the published protocol."""
+    case, hr = make_case(data, path, scale, protocol.PROTOCOLS["published"])
+    return protocol.interpolate(case.lr.pixels * 255, hr.shape), hr
 
 
 def _tensor(image: Array) -> Tensor:
@@ -121,12 +125,10 @@ def gradients(network: Network, root: str | Path | None) -> list[float]:
     from torch.nn import functional as F
 
     drcn: DRCN = network.eval()  # type: ignore[assignment]
-    rules = protocol.PROTOCOLS["published"]
-    pairs = []
-    for path in find_images(_SET, root)[:_IMAGES]:
-        case, hr = make_case(_SET, path, _SCALE, rules)
-        ilr = protocol.interpolate(case.lr.pixels * 255, hr.shape)
-        pairs.append([_tensor(image[:_SIDE, :_SIDE] / 255) for image in (ilr, hr)])
+    pairs = [
+        [_tensor(image[:_SIDE, :_SIDE] / 255) for image in _pair(_SET, path, _SCALE)]
+        for path in find_images(_SET, root)[:_IMAGES]
+    ]
     inputs, targets = (torch.cat(several) for several in zip(*pairs, strict=True))
     states = drcn.features(inputs)
     supervised = states if drcn.ensemble else states[-1:]

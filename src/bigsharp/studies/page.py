@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from bigsharp.benchmark.report import embedded
+from bigsharp.benchmark.report import embedded, rendered
 from bigsharp.studies import NAMES, load
 from bigsharp.studies import results as kept
 from bigsharp.studies.draw import circumstances
@@ -110,13 +110,9 @@ def _markdown(section: Section, folder: Path) -> str:
 
 def html(folder: Path) -> str:
     """The page in HTML, with the figures inside it; they must have been drawn."""
-    import jinja2
-
-    text = (resources.files(__package__) / "page.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     shown = [
         (section, embedded(path.with_suffix(".png").read_bytes()))
         for section in sections(folder)
         for path in [kept.path_of(folder, section.name, section.results.budget)]
     ]
-    return environment.from_string(text).render(sections=shown)
+    return rendered(resources.files(__package__) / "page.html", sections=shown)
