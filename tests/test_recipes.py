@@ -1,5 +1,6 @@
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from bigsharp.training.recipe import Recipe, from_dict, load_recipe, shipped
 NAMES = {
     "drcn", "drcn-64", "drcn-basic", "drcn-paper", "srcnn-915", "srcnn-955",
     "srcnn-955-tune", "vdsr", "vdsr-gpu", "vdsr-paper", "vdsr-anneal", "vdsr-trunk", "vdsr-tune",
+    "vdsr-denoise", "vdsr-deblock",
 }  # fmt: skip
 
 
@@ -105,3 +107,29 @@ def test_a_recipe_file_that_cannot_be_read(tmp_path: Path) -> None:
         load_recipe(str(tmp_path / "none.toml"))
     with pytest.raises(BigsharpError, match="did you mean 'vdsr-paper'"):
         load_recipe("vdsr-papr")
+
+
+def test_a_recipe_may_take_noise_or_jpeg_in_the_place_of_scales() -> None:
+    recipe = Recipe("a", "vdsr", degradation="noise", levels=(15, 50))
+    assert (recipe.task, recipe.trained_scales) == ("denoise", (1,))
+    assert recipe.trained_levels == (15, 50)
+    recipe = Recipe("a", "vdsr", degradation="jpeg", levels=(10,), level_range=(5, 95))
+    assert (recipe.task, recipe.trained_levels, recipe.validated) == ("deblock", (5, 95), (10,))
+    with pytest.raises(BigsharpError, match="takes no scale"):
+        recipe.changed(scales=[2])
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"degradation": "fog"}, "degradation is 'fog', not one of bicubic, noise, jpeg"),
+        ({"degradation": "noise"}, "needs levels to validate on"),
+        ({"degradation": "noise", "levels": (-1,)}, "levels must be numbers from 0 to 255"),
+        ({"degradation": "jpeg", "levels": (0,)}, "levels must be numbers from 1 to 100"),
+        ({"degradation": "jpeg", "levels": (9,), "level_range": (9, 200)}, "level_range must be"),
+        ({"degradation": "jpeg", "levels": (9,), "level_range": (9, 5)}, "the lower first"),
+    ],
+)
+def test_levels_that_are_none_are_refused(values: dict[str, Any], why: str) -> None:
+    with pytest.raises(BigsharpError, match=why):
+        Recipe("a", "vdsr", **values)

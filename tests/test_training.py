@@ -53,18 +53,37 @@ def recipe(photos: Path) -> Recipe:
 def test_training_beats_bicubic_on_images_it_never_saw(recipe: Recipe, tmp_path: Path) -> None:
     recipe = replace(recipe, steps=800, validate_every=400, batch=16, optimizer="muon", lr=0.03)
     trainer = Trainer(recipe, tmp_path)
-    bicubic = {held_out.scale: held_out.psnr(held_out.ilr) for held_out in trainer.validation}
+    bicubic = {held_out.name: held_out.psnr(held_out.spoiled) for held_out in trainer.validation}
     trainer.train()
-    for scale, before in bicubic.items():
-        assert trainer.log.psnr[scale] > before + 0.5
+    for name, before in bicubic.items():
+        assert trainer.log.psnr[name] > before + 0.5
     with (tmp_path / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["400", "800"]
-    assert float(rows[-1]["psnr_x2"]) == trainer.log.psnr[2]
+    assert float(rows[-1]["psnr_x2"]) == trainer.log.psnr["x2"]
     best = networks.load(tmp_path / "best.pt")
     with torch.inference_mode():
-        restored = best(trainer.validation[0].ilr)
-    assert trainer.validation[0].psnr(restored) == pytest.approx(trainer.log.psnr[2], abs=0.01)
+        restored = best(trainer.validation[0].spoiled)
+    assert trainer.validation[0].psnr(restored) == pytest.approx(trainer.log.psnr["x2"], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("degradation", "levels", "task", "gain"),
+    [("noise", (25.0,), "denoise", 4), ("jpeg", (10.0,), "deblock", 0.5)],
+)
+def test_noise_and_jpeg_are_learned_to_be_taken_away(
+    degradation: str, levels: tuple[float], task: str, gain: float, recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe = replace(recipe, degradation=degradation, levels=levels, steps=400, batch=16,
+                     validate_every=200, optimizer="muon", lr=0.03)  # fmt: skip
+    trainer = Trainer(recipe, tmp_path)
+    (held_out,) = trainer.validation
+    before = held_out.psnr(held_out.spoiled)
+    trainer.train()
+    assert trainer.log.psnr[held_out.name] > before + gain
+    packed = networks.read(tmp_path / "best.pt")
+    assert packed.task == task
+    assert packed.scales == (1,)
 
 
 def shipped_trainer(name: str, photos: Path, folder: Path) -> Trainer:

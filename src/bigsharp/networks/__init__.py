@@ -14,7 +14,7 @@ from bigsharp import errors, limits, weights
 from bigsharp.errors import BigsharpError
 from bigsharp.limits import shown
 from bigsharp.weights import file
-from bigsharp.weights.file import Packed
+from bigsharp.weights.file import Packed, Task
 
 if TYPE_CHECKING:
     from bigsharp.networks.network import Network
@@ -59,10 +59,12 @@ def build(architecture: str, /, **options: Any) -> Network:
         raise BigsharpError(f"{architecture} cannot be built with {options}: {error}") from None
 
 
-def pack(architecture: str, network: Network, scales: Sequence[float] = ()) -> Packed:
-    """Everything that `unpack` needs to build `network` again, and the scales it was trained on."""
+def pack(
+    architecture: str, network: Network, scales: Sequence[float] = (), task: Task = "upscale"
+) -> Packed:
+    """Everything that `unpack` needs to build `network` again, and what it was trained for."""
     state = {name: values.cpu().numpy() for name, values in network.state_dict().items()}
-    return Packed(architecture, network.options, tuple(scales), network.graph, state)
+    return Packed(architecture, network.options, tuple(scales), network.graph, state, task)
 
 
 def unpack(packed: Packed, name: str | Path) -> Network:

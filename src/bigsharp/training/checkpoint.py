@@ -71,7 +71,7 @@ def claim(folder: Path, resume: bool) -> FileLock:
 
 def write_best(folder: Path, network: Network, recipe: Recipe, run: dict[str, Any]) -> None:
     """Write ``best.pt``, whole or not at all: `network`, and plain values that say what it is."""
-    packed = networks.pack(recipe.architecture, network, recipe.trained_scales)
+    packed = networks.pack(recipe.architecture, network, recipe.trained_scales, recipe.task)
     content = networks.to_checkpoint(packed, recipe=recipe.as_dict(), **run)
     write_bytes(folder / BEST, content)
 
@@ -97,7 +97,7 @@ def write_last(
         buffer = io.BytesIO()
         torch.save(parts[part], buffer)
         write_bytes(folder / name, buffer.getvalue())
-    packed = networks.pack(recipe.architecture, network, recipe.trained_scales)
+    packed = networks.pack(recipe.architecture, network, recipe.trained_scales, recipe.task)
     content = networks.to_checkpoint(packed, recipe=recipe.as_dict(), parts=names, **run)
     write_bytes(folder / LAST, content)
     for path in folder.glob("last-*-*.pt"):

@@ -17,7 +17,7 @@ from torch import Tensor
 from bigsharp.errors import BigsharpError
 from bigsharp.io.files import write_bytes
 
-_PSNR = "psnr_x"
+_PSNR = "psnr_"
 
 
 @dataclass(frozen=True)
@@ -33,30 +33,30 @@ class Validation:
         The rate of the coming step.
     loss : float, optional
         Of the step before; none before the first.
-    psnr : dict of float to float
-        On the held-out images, in dB, a scale each.
+    psnr : dict of str to float
+        On the held-out images, in dB, by what spoiled them: x2 …
     """
 
     step: int
     seconds: float
     lr: float
     loss: float | None
-    psnr: dict[float, float]
+    psnr: dict[str, float]
 
     @property
     def mean(self) -> float:
-        """Mean PSNR over the scales, by which checkpoints are chosen."""
+        """Mean PSNR over them all, by which checkpoints are chosen."""
         return fmean(self.psnr.values())
 
     def as_row(self) -> dict[str, Any]:
         """Plain values: a row of ``log.csv``, and what a checkpoint keeps."""
         row = {"step": self.step, "seconds": self.seconds, "lr": self.lr, "loss": self.loss}
-        return row | {f"{_PSNR}{scale:g}": value for scale, value in self.psnr.items()}
+        return row | {f"{_PSNR}{name}": value for name, value in self.psnr.items()}
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Validation:
         """What `as_row` gave."""
-        psnr = {float(k.removeprefix(_PSNR)): v for k, v in row.items() if k.startswith(_PSNR)}
+        psnr = {k.removeprefix(_PSNR): v for k, v in row.items() if k.startswith(_PSNR)}
         return cls(row["step"], row["seconds"], row["lr"], row["loss"], psnr)
 
 
@@ -77,8 +77,8 @@ class RunLog:
         self._board: Board | None = None
 
     @property
-    def psnr(self) -> dict[float, float]:
-        """The latest, a scale each; empty before the first."""
+    def psnr(self) -> dict[str, float]:
+        """The latest; empty before the first."""
         return self.validations[-1].psnr if self.validations else {}
 
     @property

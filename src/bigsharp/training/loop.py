@@ -31,6 +31,7 @@ from bigsharp.training.optimizers import make_optimizers
 from bigsharp.training.recipe import Recipe
 from bigsharp.training.recycling import recycle
 from bigsharp.training.schedules import alpha, loss_name, rate_factor, recursions, supervised
+from bigsharp.training.spoiling import make_spoiling
 from bigsharp.training.validation import ValidationSet
 from bigsharp.training.widening import widened
 from bigsharp.weights.file import MALFORMED
@@ -57,8 +58,8 @@ class Status:
     step, steps : int
     loss : float
         Of the latest step looked at.
-    psnr : dict of float to float
-        Latest validation PSNR in dB, a scale each; empty before the first.
+    psnr : dict of str to float
+        Latest validation PSNR in dB, as in `Validation`; empty before the first.
     images_per_second : float
         Patches trained on, since this process began.
     """
@@ -66,11 +67,11 @@ class Status:
     step: int
     steps: int
     loss: float
-    psnr: dict[float, float]
+    psnr: dict[str, float]
     images_per_second: float
 
     def __str__(self) -> str:
-        psnr = " ".join(f"x{scale:g} {value:.2f}" for scale, value in self.psnr.items())
+        psnr = " ".join(f"{name} {value:.2f}" for name, value in self.psnr.items())
         return (
             f"loss {self.loss:.5f}  validation {psnr or '-'} dB  "
             f"{self.images_per_second:.0f} images/s"
@@ -155,20 +156,23 @@ class Trainer:
 
     def _load_data(self, root: str | Path | None) -> None:
         recipe = self.recipe
-        smallest = patches.smallest_side(recipe.patch, recipe.drawn_scales)
+        spoiling = make_spoiling(recipe, self.device)
+        smallest = recipe.patch + spoiling.phases - 1
         found, self.skipped = images.load_images(recipe.data, smallest, root)
         training, held_out = images.hold_out(found, recipe.holdout, recipe.validation_crop)
         self.sampler = patches.PatchSampler(
             images.zoom_out(training, recipe.zooms, smallest),
-            recipe.drawn_scales,
+            spoiling,
             recipe.patch,
             self.device,
             recipe.seed,
             slice(self.peers.rank, None, self.peers.world),
         )
         self.validation = [
-            ValidationSet.make(held_out, scale, recipe.validation_crop, self.device)
-            for scale in recipe.scales
+            ValidationSet.make(
+                held_out, recipe.degradation, strength, recipe.validation_crop, self.device
+            )
+            for strength in recipe.validated
         ]
 
     def _build(self, compiled: bool) -> None:
@@ -327,7 +331,7 @@ class Trainer:
         )
 
     def _validate(self, loss: float | None) -> None:
-        """Measure every scale on the held-out images, log it, and write the checkpoints.
+        """Measure every strength on the held-out images, log it, and write the checkpoints.
 
         A run killed before ``last.pt`` is written does this validation again.
         """
@@ -344,14 +348,14 @@ class Trainer:
         self.log.show(pictures)
 
     def _measure(self, loss: float | None) -> tuple[Validation, dict[str, Tensor]]:
-        """All scales, and the first held-out image at each: ILR, output, HR."""
+        """All strengths, and the first held-out image at each: input, output, HR."""
         psnr, pictures = {}, {}
         self.released.eval()
         for held_out in self.validation:
             restored = held_out.restore(self.released)
-            psnr[held_out.scale] = held_out.psnr(restored)
-            shown = (held_out.ilr[0], restored[0].clip(0, 1), held_out.hr[0])
-            pictures[f"x{held_out.scale:g}"] = torch.cat(shown, dim=2).cpu()
+            psnr[held_out.name] = held_out.psnr(restored)
+            shown = (held_out.spoiled[0].clip(0, 1), restored[0].clip(0, 1), held_out.hr[0])
+            pictures[held_out.name] = torch.cat(shown, dim=2).cpu()
         self.released.train()
         return Validation(self.step, round(self.seconds, 1), self.rate, loss, psnr), pictures
 

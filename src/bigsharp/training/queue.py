@@ -149,7 +149,7 @@ class Entry:
             line += f" of {self.seconds / 3600:.1f}"
         if reached["log"]:
             psnr = Validation.from_row(reached["log"][-1]).psnr
-            line += "".join(f", x{scale:g} {value:.2f}" for scale, value in psnr.items()) + " dB"
+            line += "".join(f", {name} {value:.2f}" for name, value in psnr.items()) + " dB"
         return line
 
 

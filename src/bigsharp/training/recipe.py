@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -14,8 +15,9 @@ from bigsharp import errors, limits
 from bigsharp.errors import BigsharpError
 from bigsharp.limits import shown
 from bigsharp.networks import ARCHITECTURES
+from bigsharp.scoring.degradations import TASKS
 from bigsharp.training.images import refuse_test_sets
-from bigsharp.weights.file import check_options
+from bigsharp.weights.file import Task, check_options
 
 _LOSSES = ("l1", "mse", "charbonnier", "euclidean")
 _CHOICES = {
@@ -24,6 +26,7 @@ _CHOICES = {
     "optimizer": ("muon", "adam", "sgd"),
     "schedule": ("cosine", "step", "plateau", "constant"),
     "autocast": ("none", "bf16", "fp16"),
+    "degradation": tuple(TASKS),
 }
 _AT_LEAST_1 = (
     "holdout", "patch", "batch", "steps", "patience", "validate_every", "validation_crop",
@@ -39,6 +42,12 @@ _AT_MOST = {
 
 #: What values are like whose keys have no default.
 _LIKE = {"name": "mine", "architecture": "vdsr", "options": {}}
+
+#: The weakest and the strongest level of a degradation that leaves the size.
+_LEVELS = {"noise": (0, 255), "jpeg": (1, 100)}
+
+#: The side of JPEG's blocks: what a patch is cut from is larger by as much.
+_GRID = 8
 
 #: Between two scales of a range. A finer one would only hold more matrices.
 _SCALE_STEP = 0.05
@@ -61,6 +70,13 @@ class Recipe:
         Images taken out of `data` for validation.
     zooms : list of float
         Sizes, at most 1, at which each image is trained on.
+    degradation : {"bicubic", "noise", "jpeg"}
+        What spoils the patches: the blur of a scale, Gaussian noise, or JPEG.
+    levels : list of float
+        For noise and JPEG, in the place of scales: standard deviations in grey levels, or
+        qualities. They are validated on.
+    level_range : list of float
+        [lowest, highest] that is trained on, drawn evenly; by default that of `levels`.
     scales : list of float
         Validated on, and trained on: each patch is degraded at one of them, drawn evenly; any real
         number > 1.
@@ -124,6 +140,9 @@ class Recipe:
     data: tuple[str, ...] = ("T91", "BSDS200")
     holdout: int = 16
     zooms: tuple[float, ...] = (1.0,)
+    degradation: str = "bicubic"
+    levels: tuple[float, ...] = ()
+    level_range: tuple[float, ...] = ()
     scales: tuple[float, ...] = (2, 3, 4)
     scale_range: tuple[float, ...] = ()
     exact: float = 0.0
@@ -173,7 +192,10 @@ class Recipe:
             if isinstance(value, tuple) and len(value) > limits.LENGTH:
                 self._refuse(f"{entry.name} must have {limits.LENGTH} entries at most")
         self._check_numbers()
-        self._check_scales()
+        if self.task == "upscale":
+            self._check_scales()
+        else:
+            self._check_levels()
         self._check_steps()
         self._check_data()
 
@@ -212,8 +234,22 @@ class Recipe:
         if self.validation_crop < smallest:
             self._refuse(f"validation_crop must be at least {smallest}")
         # What a patch is cut from has a margin of two bicubic kernels, and a phase of the LR grid.
-        region = (self.patch + 9 * largest + 2) ** 2
-        if max(self.batch, len(self.drawn_scales)) * region > limits.VALUES:
+        self._check_memory(9 * largest + 2, len(self.drawn_scales))
+
+    def _check_levels(self) -> None:
+        low, high = _LEVELS[self.degradation]
+        for key in ("levels", "level_range"):
+            if not all(_is_number(n) and low <= n <= high for n in getattr(self, key)):
+                self._refuse(f"{key} must be numbers from {low} to {high}")
+        if not self.levels:
+            self._refuse(f"degradation {self.degradation} needs levels to validate on")
+        if self.level_range and not operator.lt(*self._pair("level_range")):
+            self._refuse("level_range must be two numbers, the lower first")
+        self._check_memory(_GRID, 1)
+
+    def _check_memory(self, around: float, matrices: int) -> None:
+        region = (self.patch + around) ** 2
+        if max(self.batch, matrices) * region > limits.VALUES:
             self._refuse("patch, batch and scales would take gigabytes; one must be smaller")
 
     def _check_steps(self) -> None:
@@ -263,7 +299,23 @@ class Recipe:
     @property
     def trained_scales(self) -> tuple[float, ...]:
         """What a checkpoint says of its scales: those drawn, or the ends of their range."""
-        return self.scale_range or self.scales
+        return self.scale_range or self.scales if self.task == "upscale" else (1.0,)
+
+    @property
+    def task(self) -> Task:
+        """What the network is trained for."""
+        return TASKS[self.degradation]
+
+    @property
+    def validated(self) -> tuple[float, ...]:
+        """The strengths of the degradation that are validated on."""
+        return self.scales if self.task == "upscale" else self.levels
+
+    @property
+    def trained_levels(self) -> tuple[float, float]:
+        """The lowest and the highest level that is trained on."""
+        low, high = self.level_range or (min(self.levels), max(self.levels))
+        return low, high
 
     def changed(
         self,
@@ -292,6 +344,8 @@ class Recipe:
         given = {"data": data, "scales": scales, "steps": steps, "lr": lr, "seed": seed}
         given = {key: value for key, value in given.items() if value is not None}
         if scales is not None:
+            if self.task != "upscale":
+                self._refuse("trains at the picture's own size; it takes no scale")
             given |= {"scale_range": (), "exact": 0.0}
         recipe = from_dict(self.as_dict() | given, self.name)
         return replace(recipe, lr_adam=self.lr_adam * recipe.lr / self.lr)

@@ -1,4 +1,4 @@
-"""Held-out images, measured as the published protocol measures."""
+"""Held-out images, measured as the benchmark measures."""
 
 from __future__ import annotations
 
@@ -12,45 +12,61 @@ from torch import Tensor
 from bigsharp.image.arrays import Array
 from bigsharp.networks.network import Network
 from bigsharp.scoring import protocol
+from bigsharp.scoring.degradations import DEGRADATIONS, TASKS
+
+#: Before a strength, in logs.
+_SIGNS = {"bicubic": "x", "noise": "sigma", "jpeg": "q"}
 
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """Held-out images at one scale, as the network sees them.
+    """Held-out images under one degradation, as the network sees them.
 
     Attributes
     ----------
-    scale : float
-    ilr, hr : Tensor, shape (N, 1, H, W), in [0, 1]
+    name : str
+        Of the degradation, with its strength: x2, sigma25, q10 …
+    border : int
+        Pixels along the edges that are not scored.
+    spoiled, hr : Tensor, shape (N, 1, H, W), in [0, 1] or about
     """
 
-    scale: float
-    ilr: Tensor
+    name: str
+    border: int
+    spoiled: Tensor
     hr: Tensor
 
     @classmethod
     def make(
-        cls, images: Sequence[Array], scale: float, crop: int, device: torch.device
+        cls,
+        images: Sequence[Array],
+        degradation: str,
+        strength: float,
+        crop: int,
+        device: torch.device,
     ) -> ValidationSet:
-        """Degrade the centres of the held-out images, under the published protocol."""
-        published = protocol.PROTOCOLS["published"]
+        """Spoil the centres of the held-out images; by a scale under the published protocol."""
+        random = np.random.default_rng(0)
+        upscales = TASKS[degradation] == "upscale"
         pairs = []
         for image in images:
             top, left = ((n - crop) // 2 for n in image.shape)
-            hr = protocol.crop(image[top : top + crop, left : left + crop].astype(float), scale)
-            lr = protocol.degrade(hr, scale, published)
-            pairs.append((protocol.interpolate(lr, hr.shape), hr))
-        ilr, hr_all = (np.stack(side)[:, None] / 255 for side in zip(*pairs, strict=True))
+            hr = image[top : top + crop, left : left + crop].astype(float)
+            if upscales:
+                hr = protocol.crop(hr, strength)
+            pairs.append((DEGRADATIONS[degradation](hr, strength, random), hr))
+        spoiled, hr_all = (np.stack(side)[:, None] / 255 for side in zip(*pairs, strict=True))
+        published = protocol.PROTOCOLS["published"]
         return cls(
-            scale,
-            torch.from_numpy(ilr.astype(np.float32)).to(device),
+            f"{_SIGNS[degradation]}{strength:g}",
+            published.shaved(strength) if upscales else 0,
+            torch.from_numpy(spoiled.astype(np.float32)).to(device),
             torch.from_numpy(hr_all.astype(np.float32)).to(device),
         )
 
     def psnr(self, restored: Tensor) -> float:
         """Mean PSNR of the restored images, rounded, clipped and shaved as published."""
-        border = protocol.PROTOCOLS["published"].shaved(self.scale)
-        inside = (..., slice(border, -border), slice(border, -border))
+        inside = (..., *[slice(self.border, -self.border or None)] * 2)
         # `protocol.comparable` on the device: rounded half up, and clipped.
         difference = (restored * 255 + 0.5).floor().clip(0, 255) - self.hr * 255
         error = difference[inside].square().mean(dim=(1, 2, 3))
@@ -59,4 +75,4 @@ class ValidationSet:
     @torch.inference_mode()
     def restore(self, network: Network) -> Tensor:
         """The images as the network restores them, four at a time, (N, 1, H, W)."""
-        return torch.cat([network(part) for part in torch.split(self.ilr, 4)])
+        return torch.cat([network(part) for part in torch.split(self.spoiled, 4)])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -26,6 +26,9 @@ SUFFIX = ".safetensors"
 _ABOUT = "bigsharp"
 
 PADDINGS = ("zeros", "edge")
+
+#: What a network can be trained for.
+Task = Literal["upscale", "denoise", "deblock"]
 
 # A DRCN's recursions are read twice each, and two layers come before.
 _MOST_STEPS = 2 * limits.LAYERS + 2
@@ -103,6 +106,8 @@ class Packed:
     graph : Graph
     state : dict of str to ndarray of float32
         Its weights, by PyTorch's names and in PyTorch's order.
+    task : {"upscale", "denoise", "deblock"}
+        What it was trained for; the latter two at the picture's own size.
     """
 
     architecture: str
@@ -110,6 +115,7 @@ class Packed:
     scales: tuple[float, ...]
     graph: Graph
     state: Mapping[str, Array]
+    task: Task = "upscale"
 
     def layer(self, name: str) -> tuple[Array, Array]:
         """Weight, (outputs, inputs, side, side), and bias, (outputs,), of a convolution."""
@@ -127,7 +133,10 @@ class Packed:
             It is no such thing.
         """
         graph = Graph.from_dict(about["graph"])
-        packed = cls(*_described(about), graph, _checked(state, "float32"))
+        task = about.get("task", "upscale")
+        if task not in get_args(Task):
+            raise ValueError("its task is unknown")
+        packed = cls(*_described(about), graph, _checked(state, "float32"), task)
         try:
             packed._check()
         except (KeyError, ValueError) as error:
@@ -262,7 +271,9 @@ def about(packed: Packed | Learned) -> dict[str, Any]:
         "options": dict(packed.options),
         "scales": packed.scales,
     }
-    return values | ({"graph": asdict(packed.graph)} if isinstance(packed, Packed) else {})
+    if isinstance(packed, Packed):
+        values |= {"graph": asdict(packed.graph), "task": packed.task}
+    return values
 
 
 def to_bytes(packed: Packed | Learned) -> bytes:

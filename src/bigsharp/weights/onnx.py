@@ -15,11 +15,12 @@ from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 from bigsharp.weights.file import MALFORMED, Graph, Packed
 
-#: Metadata entries: the receptive field in pixels, the scales trained on, separated by commas, and
-#: the number of trained values.
+#: Metadata entries: the receptive field in pixels, the scales trained on, separated by commas, the
+#: number of trained values, and the task.
 RECEPTIVE_FIELD = "bigsharp.receptive_field"
 SCALES = "bigsharp.scales"
 PARAMETERS = "bigsharp.parameters"
+TASK = "bigsharp.task"
 
 #: Input and output of a model that takes whole pictures; see `weights.onnx_picture`.
 PICTURE, ENLARGED = "picture", "enlarged"
@@ -83,6 +84,7 @@ def to_model(packed: Packed, nodes: Nodes, begin: Plane, end: Plane) -> bytes:
         RECEPTIVE_FIELD: str(2 * packed.halo + 1),
         SCALES: ",".join(f"{scale:g}" for scale in packed.scales),
         PARAMETERS: str(packed.parameter_count),
+        TASK: packed.task,
     }
     helper.set_model_props(model, about)
     return model.SerializeToString()
@@ -188,6 +190,7 @@ def _from_onnx(content: memoryview) -> tuple[Packed, int]:
         "options": {},
         "scales": [float(scale) for scale in about[SCALES].split(",") if scale],
         "graph": asdict(nodes.graph()),
+        "task": about.get(TASK, "upscale"),
     }
     state = {name: v for name, v in constants.items() if name.endswith((".weight", ".bias"))}
     packed = Packed.from_about(described, state)

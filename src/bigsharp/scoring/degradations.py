@@ -1,0 +1,66 @@
+"""How a clean picture is spoiled, the same way in training, validation and scoring."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from bigsharp.image.arrays import Array
+from bigsharp.scoring import protocol
+from bigsharp.scoring.protocol import round_to_8bit
+from bigsharp.weights.file import Task
+
+#: What a network is for, by the degradation that it was trained on.
+TASKS: Mapping[str, Task] = {"bicubic": "upscale", "noise": "denoise", "jpeg": "deblock"}
+
+
+class Degradation(Protocol):
+    """What spoils a picture and leaves its size."""
+
+    def __call__(self, hr: Array, strength: float, random: np.random.Generator) -> Array:
+        """Spoil a picture.
+
+        Parameters
+        ----------
+        hr : ndarray, shape (H, W) or (H, W, 3), in [0, 255]
+        strength : float
+        random : Generator
+            Of what is left to chance.
+
+        Returns
+        -------
+        ndarray of float64, of the same shape
+        """
+        ...
+
+
+def bicubic(hr: Array, strength: float, random: np.random.Generator) -> Array:
+    """The ILR of a cropped picture: `strength` is the scale; see `protocol`."""
+    lr = protocol.degrade(hr, strength, protocol.PROTOCOLS["published"])
+    return protocol.interpolate(lr, hr.shape)
+
+
+def noise(hr: Array, strength: float, random: np.random.Generator) -> Array:
+    """Add Gaussian noise of standard deviation `strength`; neither clipped nor rounded.
+
+    As in K. Zhang et al., "Beyond a Gaussian denoiser", IEEE TIP 2017, section IV.
+    """
+    return hr + random.normal(0, strength, hr.shape)
+
+
+def jpeg(hr: Array, strength: float, random: np.random.Generator) -> Array:
+    """What is left after JPEG of quality `strength`, 1 to 100, by libjpeg's tables; whole values.
+
+    Chroma, if any, at half the resolution (4:2:0), as most files have it.
+    """
+    buffer = io.BytesIO()
+    pixels = round_to_8bit(hr).astype(np.uint8)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=round(strength), subsampling="4:2:0")
+    return np.asarray(Image.open(buffer), np.float64)
+
+
+DEGRADATIONS: Mapping[str, Degradation] = {"bicubic": bicubic, "noise": noise, "jpeg": jpeg}
