@@ -20,9 +20,9 @@ from bigsharp.image.arrays import Array
 from bigsharp.io import write as pictures
 from bigsharp.io.formats import format_of
 from bigsharp.io.read import read
-from bigsharp.restore.pipeline import upscale_picture
-from bigsharp.restore.restorer import ByNetwork
-from bigsharp.restore.target import choose_target
+from bigsharp.restoration.pipeline import upscale_picture
+from bigsharp.restoration.restorer import ByNetwork
+from bigsharp.restoration.target import choose_target
 from bigsharp.weights import file
 from bigsharp.weights.file import Packed
 

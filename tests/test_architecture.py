@@ -41,7 +41,7 @@ def test_the_rules_of_the_house(path: Path) -> None:
     for name in imports(path):
         if place.startswith("image/"):
             assert within(name, "bigsharp.image") or not within(name, "bigsharp"), name
-        if place.startswith(("restore/", "engines/", "weights/", "io/", "scoring/")):
+        if place.startswith(("restoration/", "engines/", "weights/", "io/", "scoring/")):
             forbidden = ("bigsharp.training", "bigsharp.benchmark", "bigsharp.cli", "bigsharp.api")
             assert not within(name, *forbidden), name
         if not place.startswith("cli/") and place != "__main__.py":

@@ -22,7 +22,7 @@ from bigsharp.classic.rfl import RFL
 from bigsharp.classic.train import Settings, couple, nearest_samples, train
 from bigsharp.errors import BigsharpError
 from bigsharp.image.resize import imresize
-from bigsharp.restore.models import available_models
+from bigsharp.restoration.models import available_models
 from bigsharp.scoring import metrics
 from bigsharp.weights import file
 from bigsharp.weights.file import Learned

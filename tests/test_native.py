@@ -22,9 +22,9 @@ from bigsharp.engines.native import NativeEngine
 from bigsharp.errors import BigsharpError
 from bigsharp.io.picture import Picture
 from bigsharp.networks.network import Network
-from bigsharp.restore.models import open_restorer
-from bigsharp.restore.pipeline import upscale_picture
-from bigsharp.restore.target import choose_target
+from bigsharp.restoration.models import open_restorer
+from bigsharp.restoration.pipeline import upscale_picture
+from bigsharp.restoration.target import choose_target
 from bigsharp.weights import file
 from bigsharp.weights.file import Packed
 from conftest import Run

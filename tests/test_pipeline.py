@@ -13,10 +13,10 @@ from bigsharp.image.tiles import tiles
 from bigsharp.io.picture import Picture
 from bigsharp.networks.export import export
 from bigsharp.networks.network import Network
-from bigsharp.restore.models import open_restorer
-from bigsharp.restore.pipeline import upscale_picture
-from bigsharp.restore.restorer import ByNetwork, Family
-from bigsharp.restore.target import Size, choose_target
+from bigsharp.restoration.models import open_restorer
+from bigsharp.restoration.pipeline import upscale_picture
+from bigsharp.restoration.restorer import ByNetwork, Family
+from bigsharp.restoration.target import Size, choose_target
 
 sizes = st.integers(1, 60)
 

@@ -16,7 +16,7 @@ from bigsharp.benchmark.run import benchmark
 from bigsharp.classic import _matching, _planes, selfex
 from bigsharp.classic.selfex import METHODS, back_projected, restored
 from bigsharp.image.resize import imresize
-from bigsharp.restore.models import available_models
+from bigsharp.restoration.models import available_models
 from bigsharp.scoring import metrics
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -182,7 +182,7 @@ def test_without_numba_one_line_says_what_to_install(tmp_path: Path) -> None:
 def test_the_search_is_compiled_where_it_is_used_alone() -> None:
     script = (
         "import sys; sys.modules['numba'] = None\n"
-        "import bigsharp.classic.selfex, bigsharp.restore.models\n"
+        "import bigsharp.classic.selfex, bigsharp.restoration.models\n"
         "assert 'selfex' in bigsharp.available_models()\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

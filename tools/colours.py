@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 import bigsharp
 from bigsharp.image.arrays import Array
 from bigsharp.image.resize import imresize
-from bigsharp.restore.pipeline import is_drawn
+from bigsharp.restoration.pipeline import is_drawn
 from bigsharp.scoring import metrics
 
 COUNT = 8

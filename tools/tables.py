@@ -18,7 +18,7 @@ from bigsharp.benchmark.methods import digest_of
 from bigsharp.benchmark.published import find
 from bigsharp.benchmark.records import Record, RecordFile
 from bigsharp.benchmark.run import Result
-from bigsharp.restore.models import UNTRAINED
+from bigsharp.restoration.models import UNTRAINED
 from bigsharp.scoring import protocol
 from bigsharp.scoring.sets import SETS
 from bigsharp.weights import families, path

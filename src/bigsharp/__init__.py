@@ -14,8 +14,8 @@ from bigsharp.errors import BigsharpError
 if TYPE_CHECKING:
     from bigsharp.api import Upscaler, load, upscale
     from bigsharp.io.write import Saving
-    from bigsharp.restore.models import available_models
-    from bigsharp.restore.target import Size
+    from bigsharp.restoration.models import available_models
+    from bigsharp.restoration.target import Size
 
 __version__ = "0.1.0"
 __all__ = ["BigsharpError", "Saving", "Size", "Upscaler", "available_models", "load", "upscale"]
@@ -23,11 +23,11 @@ __all__ = ["BigsharpError", "Saving", "Size", "Upscaler", "available_models", "l
 # Imported at first use, so that `import bigsharp` and the command line's help stay fast.
 _LAZY = {
     "Saving": "bigsharp.io.write",
-    "Size": "bigsharp.restore.target",
+    "Size": "bigsharp.restoration.target",
     "Upscaler": "bigsharp.api",
     "load": "bigsharp.api",
     "upscale": "bigsharp.api",
-    "available_models": "bigsharp.restore.models",
+    "available_models": "bigsharp.restoration.models",
 }
 
 

@@ -13,10 +13,10 @@ from bigsharp.io import kinds
 from bigsharp.io.formats import format_like
 from bigsharp.io.read import Reader
 from bigsharp.io.write import Saving, encode
-from bigsharp.restore.models import open_restorer
-from bigsharp.restore.pipeline import Colour
-from bigsharp.restore.restorer import Progress, silent
-from bigsharp.restore.target import Size
+from bigsharp.restoration.models import open_restorer
+from bigsharp.restoration.pipeline import Colour
+from bigsharp.restoration.restorer import Progress, silent
+from bigsharp.restoration.target import Size
 
 #: What comes in also goes out: a path, bytes, a PIL image, an array or a tensor.
 Source = TypeVar("Source")

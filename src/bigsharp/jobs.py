@@ -21,9 +21,9 @@ from bigsharp.io.formats import READ, Format, format_like, format_named, format_
 from bigsharp.io.picture import Picture, check_pixels
 from bigsharp.io.read import Reader
 from bigsharp.io.write import Saving
-from bigsharp.restore.pipeline import Colour, upscale_picture
-from bigsharp.restore.restorer import Progress, Restorer, silent
-from bigsharp.restore.target import Size
+from bigsharp.restoration.pipeline import Colour, upscale_picture
+from bigsharp.restoration.restorer import Progress, Restorer, silent
+from bigsharp.restoration.target import Size
 
 #: The name of the result, beside the original and in a folder of results.
 BESIDE, IN_FOLDER = "{stem}-{size}{ext}", "{stem}{ext}"

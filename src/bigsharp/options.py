@@ -18,7 +18,7 @@ from bigsharp.limits import shown
 
 if TYPE_CHECKING:
     from bigsharp.io.write import Saving
-    from bigsharp.restore.target import Size
+    from bigsharp.restoration.target import Size
 
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 _KINDS = {int: "whole number", float: "number", bool: "choice of true and false"}
@@ -139,7 +139,7 @@ class Options:
         BigsharpError
             It is none, or there are two.
         """
-        from bigsharp.restore.target import Size
+        from bigsharp.restoration.target import Size
 
         width, height = _sides(self.fit) if self.fit is not None else (self.width, self.height)
         others = (width, height, self.min_side, self.megapixels)

@@ -17,9 +17,9 @@ from bigsharp.image.arrays import Array
 from bigsharp.io.formats import READ
 from bigsharp.io.picture import Picture
 from bigsharp.io.read import read
-from bigsharp.restore.models import ENSEMBLE, UNTRAINED, available_models, open_restorer
-from bigsharp.restore.pipeline import upscale_picture
-from bigsharp.restore.target import Size
+from bigsharp.restoration.models import ENSEMBLE, UNTRAINED, available_models, open_restorer
+from bigsharp.restoration.pipeline import upscale_picture
+from bigsharp.restoration.target import Size
 from bigsharp.scoring import protocol
 from bigsharp.weights.file import SUFFIX
 

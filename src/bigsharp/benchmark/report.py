@@ -25,7 +25,7 @@ from bigsharp.benchmark.table import Grid
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 from bigsharp.io.files import write_bytes
-from bigsharp.restore.restorer import BICUBIC
+from bigsharp.restoration.restorer import BICUBIC
 from bigsharp.scoring.protocol import Rules
 
 if TYPE_CHECKING:

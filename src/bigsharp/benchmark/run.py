@@ -19,7 +19,7 @@ from bigsharp.benchmark.records import Key, Record, RecordFile
 from bigsharp.errors import BigsharpError
 from bigsharp.io.picture import Picture
 from bigsharp.io.read import read
-from bigsharp.restore.restorer import BICUBIC, Progress, silent
+from bigsharp.restoration.restorer import BICUBIC, Progress, silent
 from bigsharp.scoring import protocol
 from bigsharp.scoring.protocol import Rules, Score
 from bigsharp.scoring.sets import find_images

@@ -13,7 +13,7 @@ def models(
 ) -> None:
     """List the released models and what they score."""
     from bigsharp import weights
-    from bigsharp.restore.models import summaries
+    from bigsharp.restoration.models import summaries
 
     if as_json:
         print(json.dumps({name: weights.card(name) for name in weights.names()}, indent=2))

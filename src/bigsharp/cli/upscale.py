@@ -22,7 +22,7 @@ from bigsharp.options import Options
 
 if TYPE_CHECKING:
     from bigsharp.jobs import Job
-    from bigsharp.restore.restorer import Restorer
+    from bigsharp.restoration.restorer import Restorer
 
 #: Pictures that are worked on at once: while one is decoded or encoded, another is restored.
 _AT_ONCE = 2
@@ -93,7 +93,7 @@ def upscale(
 ) -> None:
     """Enlarge and sharpen pictures, with all their frames or pages."""
     from bigsharp.jobs import STANDARD, Naming, plan
-    from bigsharp.restore.models import open_restorer
+    from bigsharp.restoration.models import open_restorer
 
     if log not in ("text", "json"):
         raise BigsharpError(f"--log: text or json, not {log!r}")

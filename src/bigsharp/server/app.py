@@ -30,7 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bigsharp.errors import BigsharpError, as_line
 from bigsharp.io.formats import format_of
 from bigsharp.options import Options, types_of
-from bigsharp.restore.models import summaries
+from bigsharp.restoration.models import summaries
 from bigsharp.server.openapi import description
 from bigsharp.server.service import Service, Task
 from bigsharp.server.settings import MEGABYTE, Settings

@@ -11,8 +11,8 @@ from bigsharp.errors import as_line
 from bigsharp.io.formats import FORMATS
 from bigsharp.io.write import SUBSAMPLINGS
 from bigsharp.options import Options, types_of, word
-from bigsharp.restore.models import available_models
-from bigsharp.restore.pipeline import Colour
+from bigsharp.restoration.models import available_models
+from bigsharp.restoration.pipeline import Colour
 
 _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 

@@ -27,7 +27,7 @@ from bigsharp import errors
 from bigsharp.io.formats import READ
 from bigsharp.jobs import BESIDE, Job, Naming, plan
 from bigsharp.options import Options
-from bigsharp.restore.models import available_models
+from bigsharp.restoration.models import available_models
 from bigsharp.server.settings import MEGABYTE, Settings
 
 _log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from typing import Any
 
 from bigsharp.errors import BigsharpError, NoPicture, TooLarge, as_line
 from bigsharp.jobs import Job, run
-from bigsharp.restore.models import open_restorer
+from bigsharp.restoration.models import open_restorer
 
 #: Of what is answered; any other mistake of the user's is 422.
 _STATUS = {TooLarge: 413, NoPicture: 415}

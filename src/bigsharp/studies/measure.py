@@ -13,7 +13,7 @@ from bigsharp import networks, weights
 from bigsharp.benchmark.methods import digest_of
 from bigsharp.benchmark.run import benchmark, make_case
 from bigsharp.image.arrays import Array
-from bigsharp.restore.restorer import BICUBIC
+from bigsharp.restoration.restorer import BICUBIC
 from bigsharp.scoring import protocol
 from bigsharp.scoring.sets import find_images
 from bigsharp.studies.results import Outcome

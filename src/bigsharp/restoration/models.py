@@ -9,8 +9,8 @@ from bigsharp.classic import selfex
 from bigsharp.classic.patches import PatchMethod
 from bigsharp.engines import FILES, open_engine
 from bigsharp.errors import BigsharpError
-from bigsharp.restore.ensemble import Ensemble
-from bigsharp.restore.restorer import (
+from bigsharp.restoration.ensemble import Ensemble
+from bigsharp.restoration.restorer import (
     BICUBIC,
     Bicubic,
     ByNetwork,

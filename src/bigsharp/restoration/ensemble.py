@@ -9,8 +9,8 @@ import numpy as np
 from bigsharp.defaults import TILE
 from bigsharp.image.arrays import Array
 from bigsharp.image.tiles import Part
-from bigsharp.restore.restorer import Progress, Restorer, silent
-from bigsharp.restore.target import Target
+from bigsharp.restoration.restorer import Progress, Restorer, silent
+from bigsharp.restoration.target import Target
 
 _WAYS = 8
 

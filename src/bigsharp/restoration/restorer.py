@@ -13,7 +13,7 @@ from bigsharp.engines import Engine, RowEngine
 from bigsharp.image.arrays import Array
 from bigsharp.image.resize import AxisMap, interpolate
 from bigsharp.image.tiles import Part, even_parts, tiles
-from bigsharp.restore.target import Target
+from bigsharp.restoration.target import Target
 
 #: The model that needs no network.
 BICUBIC = "bicubic"

@@ -15,8 +15,8 @@ from bigsharp.image.resize import AxisMap, interpolate
 from bigsharp.image.tiles import Window, even_parts
 from bigsharp.image.transparency import fill_hidden
 from bigsharp.io.picture import Picture
-from bigsharp.restore.restorer import Bicubic, Progress, Restorer, silent
-from bigsharp.restore.target import Target
+from bigsharp.restoration.restorer import Bicubic, Progress, Restorer, silent
+from bigsharp.restoration.target import Target
 
 #: Rows that are converted together.
 _BAND = 256
