@@ -60,7 +60,8 @@ def test_the_rules_of_the_house(path: Path) -> None:
 
 def test_the_exported_names() -> None:
     assert bigsharp.__all__ == [
-        "BigsharpError", "Saving", "Size", "Upscaler", "available_models", "load", "upscale",
+        "BigsharpError", "Saving", "Size", "Upscaler", "available_models", "load", "restore",
+        "upscale",
     ]  # fmt: skip
     assert all(hasattr(bigsharp, name) for name in bigsharp.__all__)
 

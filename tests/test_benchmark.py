@@ -239,7 +239,7 @@ def results(**psnr: float):
 
     record = Record("Set5", "a.png", "", 2.0, "", "", "", "published", 0, 0.9, 0.1)
     return [
-        Result("Set5", 2.0, name, "published", (replace(record, method=name, psnr=value),))
+        Result("Set5", 2.0, name, "published", "×2", (replace(record, method=name, psnr=value),))
         for name, value in psnr.items()
     ]
 

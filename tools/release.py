@@ -3,9 +3,12 @@
     python tools/release.py runs/vdsr/best.pt vdsr --hardware "2 CPU cores of …"
     python tools/release.py runs/aplus/aplus-x3.safetensors aplus-x3 --scale 3 --hardware "…"
 
-scores the model on the benchmark sets that BIGSHARP_DATA holds and writes NAME.safetensors and
-NAME.json, of a network's checkpoint also NAME.onnx, into src/bigsharp/weights. The card has the
-scores, and of a network the curve of the held-out images. A model for one scale is named for it.
+    python tools/release.py runs/vdsr-denoise/best.pt vdsr-denoise --hardware "…"
+
+scores the model on the benchmark sets of its task that BIGSHARP_DATA holds and writes
+NAME.safetensors and NAME.json, of a network's checkpoint also NAME.onnx, into src/bigsharp/weights.
+The card has the scores, and of a network the curve of the held-out images. A model for one scale is
+named for it.
 """
 
 from __future__ import annotations
@@ -26,11 +29,19 @@ from bigsharp import classic
 from bigsharp.benchmark.run import Result, benchmark
 from bigsharp.classic.train import Settings
 from bigsharp.io.files import write_bytes
+from bigsharp.scoring import protocol
 from bigsharp.training.classic import DATA
 from bigsharp.weights import file
 from bigsharp.weights.file import SUFFIX
 
 WEIGHTS = Path(__file__).parents[1] / "src" / "bigsharp" / "weights"
+
+#: What a model is measured by, for its task: protocol, sets, strengths, and what to compare with.
+TESTS = {
+    "upscale": ("published", "Set5,Set14,B100", "2,3,4", "bicubic"),
+    "denoise": ("denoise", "BSD68", "15,25,50", "input"),
+    "deblock": ("deblock", "classic5", "10,20,30,40", "input"),
+}
 
 #: Of what is no network.
 TITLES = {"sparse": "Sparse coding", "neighbours": "NE+LLE", "aplus": "A+", "rfl": "RFL"}
@@ -45,19 +56,24 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("--hardware", required=True, help="what it was trained on")
     parser.add_argument("--note", default="", help="what a user should know of these weights")
-    parser.add_argument("--data", default="Set5,Set14,B100", help="sets to score")
-    parser.add_argument("--scale", default="2,3,4")
+    parser.add_argument("--data", help="sets to score, others than the task's")
+    parser.add_argument("--scale", help="other scales, or levels, than the task's")
     options = parser.parse_args()
 
     release = release_method if options.checkpoint.suffix == SUFFIX else release_network
     files, about = release(options.checkpoint)
-    tested = [float(scale) for scale in options.scale.split(",")]
+    task = about.pop("task", "upscale")
+    name, data, strengths, baseline = TESTS[task]
+    rules = protocol.PROTOCOLS[name]
+    tested = [float(strength) for strength in (options.scale or strengths).split(",")]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{SUFFIX}"
         path.write_bytes(files[SUFFIX])
-        results = benchmark(options.data.split(","), tested, ["bicubic", str(path)])
+        sets = (options.data or data).split(",")
+        results = benchmark(sets, tested, [baseline, str(path)], rules=rules)
     card = {
         "name": options.name,
+        "task": task,
         "summary": summary(results, about),
         "note": options.note,
         **about,
@@ -66,7 +82,7 @@ def main() -> None:
         "bigsharp": bigsharp.__version__,
         "license": "MIT",
         "sha256": {e: hashlib.sha256(written).hexdigest() for e, written in files.items()},
-        "protocol": results[0].protocol,
+        "protocol": rules.name,
         "measured": [measured(*pair) for pair in zip(results[::2], results[1::2], strict=True)],
     }
     files[".json"] = (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode()
@@ -86,6 +102,7 @@ def release_network(path: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     packed = networks.read(path)
     network = networks.unpack(packed, path)
     return {suffix: write(packed) for suffix, write in WRITERS.items()}, {
+        "task": packed.task,
         "architecture": packed.architecture,
         "options": network.options,
         "parameters": network.parameter_count,
@@ -110,15 +127,15 @@ def release_method(path: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     }
 
 
-def measured(bicubic: Result, network: Result) -> dict[str, object]:
-    """One row of the card: a set at a scale."""
+def measured(before: Result, network: Result) -> dict[str, object]:
+    """One row of the card: a set at a scale, σ or quality."""
     return {
         "data": network.data,
         "scale": network.scale,
         "psnr": round(network.mean.psnr, 4),
         "ssim": round(network.mean.ssim, 5),
-        "bicubic_psnr": round(bicubic.mean.psnr, 4),
-        "bicubic_ssim": round(bicubic.mean.ssim, 5),
+        f"{before.method}_psnr": round(before.mean.psnr, 4),
+        f"{before.method}_ssim": round(before.mean.ssim, 5),
     }
 
 
@@ -126,10 +143,10 @@ def summary(results: list[Result], about: dict[str, Any]) -> str:
     """One line: the model, and its PSNR on the first set."""
     first = [r for r in results[1::2] if r.data == results[0].data]
     scores = " ".join(f"{r.mean.psnr:.2f}" for r in first)
-    scales = " ".join(f"×{r.scale:g}" for r in first)
+    labels = " ".join(r.label for r in first)
     size = f"{about['parameters'] / 1e6:.2f} M parameters"
     title = TITLES.get(about["architecture"], about["architecture"].upper())
-    return f"{title}, {size}; {first[0].data} at {scales}: {scores} dB"
+    return f"{title}, {size}; {first[0].data} at {labels}: {scores} dB"
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def results() -> list[Result]:
         if digests.get(record.method) == record.weights:
             groups.setdefault((record.data, record.scale, record.method), []).append(record)
     return [
-        Result(data, scale, method, "published", tuple(groups[data, scale, method]))
+        Result(data, scale, method, "published", f"×{scale:g}", tuple(groups[data, scale, method]))
         for data in ("Set5", "Set14", "B100", "Urban100")
         for scale in (2.0, 3.0, 4.0)
         for method in MEASURED

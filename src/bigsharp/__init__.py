@@ -12,13 +12,22 @@ from typing import TYPE_CHECKING, Any
 from bigsharp.errors import BigsharpError
 
 if TYPE_CHECKING:
-    from bigsharp.api import Upscaler, load, upscale
+    from bigsharp.api import Upscaler, load, restore, upscale
     from bigsharp.io.write import Saving
     from bigsharp.restoration.models import available_models
     from bigsharp.restoration.target import Size
 
 __version__ = "0.1.0"
-__all__ = ["BigsharpError", "Saving", "Size", "Upscaler", "available_models", "load", "upscale"]
+__all__ = [
+    "BigsharpError",
+    "Saving",
+    "Size",
+    "Upscaler",
+    "available_models",
+    "load",
+    "restore",
+    "upscale",
+]
 
 # Imported at first use, so that `import bigsharp` and the command line's help stay fast.
 _LAZY = {
@@ -26,6 +35,7 @@ _LAZY = {
     "Size": "bigsharp.restoration.target",
     "Upscaler": "bigsharp.api",
     "load": "bigsharp.api",
+    "restore": "bigsharp.api",
     "upscale": "bigsharp.api",
     "available_models": "bigsharp.restoration.models",
 }

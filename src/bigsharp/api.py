@@ -13,9 +13,10 @@ from bigsharp.io import kinds
 from bigsharp.io.formats import format_like
 from bigsharp.io.read import Reader
 from bigsharp.io.write import Saving, encode
+from bigsharp.restoration.cleaning import Clean, Cleaner, Cleaning, Strength
 from bigsharp.restoration.models import open_restorer
 from bigsharp.restoration.pipeline import Colour
-from bigsharp.restoration.restorer import Progress, silent
+from bigsharp.restoration.restorer import Bicubic, Progress, Restorer, silent
 from bigsharp.restoration.target import Size
 
 #: What comes in also goes out: a path, bytes, a PIL image, an array or a tensor.
@@ -45,6 +46,7 @@ class Upscaler:
     def __init__(self, model: str | Path = MODEL, engine: str = "auto") -> None:
         self.model = str(model)
         self.restorer = open_restorer(model, engine)
+        self.cleaner = Cleaner(engine)
 
     def __repr__(self) -> str:
         return f"Upscaler({self.model!r}, engine={self.restorer.engine!r})"
@@ -62,6 +64,7 @@ class Upscaler:
         saving: Saving | None = None,
         quality: int | None = None,
         colour: Colour = "auto",
+        clean: Clean = "auto",
         tile: int = TILE,
         max_pixels: int = MAX_PIXELS,
         progress: Progress = silent,
@@ -93,6 +96,9 @@ class Upscaler:
         colour : {"auto", "luma", "rgb"}
             Restore luma alone, with chroma by bicubic; or red, green and blue, in three times the
             time, which drawings and coloured text gain by; or that for those alone.
+        clean : {"auto", "off", "0", "1", "2", "3"}
+            Take JPEG's damage away first: where the file's tables say that there is some; never;
+            or a quarter of it to all, whatever the picture was.
         tile : int
             Side of the tiles, in result pixels, for ONNX Runtime and PyTorch; it bounds the
             memory, and does not change the result.
@@ -118,39 +124,53 @@ class Upscaler:
             size = Size(scale, width, height)
         elif scale is not None or width is not None or height is not None:
             raise BigsharpError("give either a size, or a scale, or a width, a height or both")
-        saving = saving or Saving(quality=quality)
-        if isinstance(image, str | Path):
-            naming = jobs.Naming(overwrite=overwrite)
-            (job,) = jobs.plan(
-                [image],
-                output,
-                size,
-                naming,
-                saving=saving,
-                tile=tile,
-                max_pixels=max_pixels,
-                colour=colour,
-            )
-            written = jobs.run(job, self.restorer, progress)
-            return cast(Source, str(written) if isinstance(image, str) else written)
-        if output is not None:
-            raise BigsharpError("output is for pictures given as a path")
         job = jobs.Job(
             Path("the picture"),
             Path("the result"),
             size,
-            saving=saving,
+            saving=saving or Saving(quality=quality),
             tile=tile,
             max_pixels=max_pixels,
             colour=colour,
+            cleaning=Cleaning.before_enlarging(clean),
         )
-        if (content := kinds.as_bytes(image)) is not None:
-            with Reader(content, max_pixels) as reader:
-                kind = format_like(reader.format)
-                pictures = jobs.results(reader, job, kind, self.restorer, progress)
-                return cast(Source, encode(kind, pictures, saving))
-        given = kinds.to_picture(image)
-        return cast(Source, kinds.like(image, jobs.restore(given, job, self.restorer, progress)))
+        naming = jobs.Naming(overwrite=overwrite)
+        return _apply(image, output, job, naming, self.restorer, self.cleaner, progress)
+
+
+def _apply(
+    image: Source,
+    output: str | Path | None,
+    job: jobs.Job,
+    naming: jobs.Naming,
+    restorer: Restorer,
+    cleaner: Cleaner,
+    progress: Progress,
+) -> Source:
+    """What a job asks for, of a picture of any kind."""
+    if isinstance(image, str | Path):
+        (planned,) = jobs.plan(
+            [image],
+            output,
+            job.size,
+            naming,
+            saving=job.saving,
+            tile=job.tile,
+            max_pixels=job.max_pixels,
+            colour=job.colour,
+            cleaning=job.cleaning,
+        )
+        written = jobs.run(planned, restorer, progress, cleaner)
+        return cast(Source, str(written) if isinstance(image, str) else written)
+    if output is not None:
+        raise BigsharpError("output is for pictures given as a path")
+    if (content := kinds.as_bytes(image)) is not None:
+        with Reader(content, job.max_pixels) as reader:
+            kind = format_like(reader.format)
+            pictures = jobs.results(reader, job, kind, restorer, progress, cleaner)
+            return cast(Source, encode(kind, pictures, job.saving))
+    restored = jobs.restore(kinds.to_picture(image), job, restorer, progress, cleaner)
+    return cast(Source, kinds.like(image, restored))
 
 
 def load(model: str | Path = MODEL, engine: str = "auto") -> Upscaler:
@@ -185,6 +205,7 @@ def upscale(
     saving: Saving | None = None,
     quality: int | None = None,
     colour: Colour = "auto",
+    clean: Clean = "auto",
     tile: int = TILE,
     max_pixels: int = MAX_PIXELS,
     progress: Progress = silent,
@@ -196,7 +217,7 @@ def upscale(
     model, engine
         See `Upscaler`.
     image, scale, size, width, height, output, overwrite, saving
-    quality, colour, tile, max_pixels, progress
+    quality, colour, clean, tile, max_pixels, progress
         See `Upscaler.upscale`, which also says what is returned and raised.
 
     Examples
@@ -216,7 +237,64 @@ def upscale(
         saving=saving,
         quality=quality,
         colour=colour,
+        clean=clean,
         tile=tile,
         max_pixels=max_pixels,
         progress=progress,
     )
+
+
+def restore(
+    image: Source,
+    *,
+    denoise: Strength = None,
+    deblock: Strength = None,
+    model: str | Path | None = None,
+    engine: str = "auto",
+    output: str | Path | None = None,
+    overwrite: bool = False,
+    saving: Saving | None = None,
+    tile: int = TILE,
+    max_pixels: int = MAX_PIXELS,
+    progress: Progress = silent,
+) -> Source:
+    """Take noise and JPEG's damage away from a picture, at its own size.
+
+    Where neither is asked for, both are "auto".
+
+    Parameters
+    ----------
+    denoise : float or "auto", optional
+        Noise of this standard deviation at most, in grey levels of 255; or as much as there is.
+    deblock : float or "auto", optional
+        What JPEG of this quality, 1 to 100, does at most; or what the file's own tables say.
+    model : str or path, optional
+        A file trained for either, in the place of the released model.
+    output : path, optional
+        Where to write the result if `image` is a path; by default ``cat.png`` becomes
+        ``cat-restored.png``.
+    image, engine, overwrite, saving, tile, max_pixels, progress
+        See `Upscaler`, and `Upscaler.upscale`, which also says what is returned and raised.
+
+    Examples
+    --------
+    >>> import bigsharp, numpy as np
+    >>> bigsharp.restore(np.zeros((20, 30, 3), np.uint8)).shape
+    (20, 30, 3)
+    """
+    asked = denoise is not None or deblock is not None
+    job = jobs.Job(
+        Path("the picture"),
+        Path("the result"),
+        Size(1),
+        saving=saving or Saving(),
+        tile=tile,
+        max_pixels=max_pixels,
+        cleaning=Cleaning(denoise, deblock) if asked else Cleaning("auto", "auto"),
+    )
+    cleaner = _cleaner(engine) if model is None else Cleaner.by(model, job.cleaning, engine)
+    naming = jobs.Naming(overwrite=overwrite, beside=jobs.RESTORED)
+    return _apply(image, output, job, naming, Bicubic(), cleaner, progress)
+
+
+_cleaner = lru_cache(maxsize=2)(Cleaner)

@@ -21,9 +21,13 @@ from bigsharp.io.formats import READ, Format, format_like, format_named, format_
 from bigsharp.io.picture import Picture, check_pixels
 from bigsharp.io.read import Reader
 from bigsharp.io.write import Saving
+from bigsharp.restoration.cleaning import Cleaner, Cleaning, choose_steps
 from bigsharp.restoration.pipeline import Colour, upscale_picture
-from bigsharp.restoration.restorer import Progress, Restorer, silent
+from bigsharp.restoration.restorer import Progress, Restorer, shifted, silent
 from bigsharp.restoration.target import Size
+
+#: The name of a cleaned picture beside the original.
+RESTORED = "{stem}-restored{ext}"
 
 #: The name of the result, beside the original and in a folder of results.
 BESIDE, IN_FOLDER = "{stem}-{size}{ext}", "{stem}{ext}"
@@ -33,6 +37,10 @@ STANDARD = Path("-")
 
 #: Files and folders whose names begin so are passed over.
 _HIDDEN = "."
+
+
+def unheard(words: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,8 @@ class Job:
         Give the result the times of the original.
     colour : {"auto", "luma", "rgb"}
         What is restored; see `upscale_picture`.
+    cleaning : Cleaning
+        What is taken away first.
     """
 
     source: Path
@@ -69,6 +79,7 @@ class Job:
     max_pixels: int = MAX_PIXELS
     keep_times: bool = False
     colour: Colour = "auto"
+    cleaning: Cleaning = field(default_factory=Cleaning)
 
     def __post_init__(self) -> None:
         if self.tile < 1:
@@ -92,6 +103,8 @@ class Naming:
         For the template.
     overwrite, skip_existing : bool
         Replace a result that exists, or leave it and its picture alone; else it is an error.
+    beside : str
+        The template for a result beside its original.
     """
 
     template: str | None = None
@@ -99,6 +112,7 @@ class Naming:
     model: str = ""
     overwrite: bool = False
     skip_existing: bool = False
+    beside: str = BESIDE
 
     def kind(self, output: Path) -> Format | None:
         """The format of a result; None for the original's.
@@ -153,6 +167,7 @@ def plan(
     max_pixels: int = MAX_PIXELS,
     keep_times: bool = False,
     colour: Colour = "auto",
+    cleaning: Cleaning = Cleaning(),  # noqa: B008
 ) -> list[Job]:
     """Lay out what is to be done, and refuse what cannot be, before any work.
 
@@ -169,7 +184,7 @@ def plan(
     naming : Naming
     recursive : bool
         Look into folders within folders; the output folder mirrors them.
-    saving, tile, max_pixels, keep_times, colour
+    saving, tile, max_pixels, keep_times, colour, cleaning
         As `Job` has them.
 
     Raises
@@ -190,7 +205,7 @@ def plan(
         elif source == STANDARD:
             place = STANDARD
         else:
-            place = source.parent / naming.name(source, size, BESIDE)
+            place = source.parent / naming.name(source, size, naming.beside)
         kind = naming.kind(place)
         makes_folder = folder is not None
         jobs.append(
@@ -205,6 +220,7 @@ def plan(
                 max_pixels,
                 keep_times,
                 colour,
+                cleaning,
             )
         )
     for job in jobs:
@@ -328,8 +344,25 @@ def _without_existing(jobs: list[Job], naming: Naming) -> list[Job]:
     return jobs
 
 
-def run(job: Job, restorer: Restorer, progress: Progress = silent) -> Path:
+def run(
+    job: Job,
+    restorer: Restorer,
+    progress: Progress = silent,
+    cleaner: Cleaner | None = None,
+    tell: Callable[[str], None] = unheard,
+) -> Path:
     """Do a job: a whole file, or nothing.
+
+    Parameters
+    ----------
+    job : Job
+    restorer : Restorer
+        Enlarges.
+    progress : callable
+    cleaner : Cleaner, optional
+        Takes away what the job asks for; by default one of its own.
+    tell : callable
+        Called with what is done about noise and JPEG's damage, in a few words.
 
     Returns
     -------
@@ -344,7 +377,7 @@ def run(job: Job, restorer: Restorer, progress: Progress = silent) -> Path:
     source = sys.stdin.buffer.read() if job.source == STANDARD else job.source
     with Reader(source, job.max_pixels) as reader:
         kind = job.format or format_like(reader.format)
-        pictures = results(reader, job, kind, restorer, progress)
+        pictures = results(reader, job, kind, restorer, progress, cleaner, tell)
         if job.output == STANDARD:
             sys.stdout.buffer.write(write.encode(kind, pictures, job.saving))
             return job.output
@@ -358,7 +391,13 @@ def run(job: Job, restorer: Restorer, progress: Progress = silent) -> Path:
 
 
 def results(
-    reader: Reader, job: Job, kind: Format, restorer: Restorer, progress: Progress = silent
+    reader: Reader,
+    job: Job,
+    kind: Format,
+    restorer: Restorer,
+    progress: Progress = silent,
+    cleaner: Cleaner | None = None,
+    tell: Callable[[str], None] = unheard,
 ) -> Iterator[Picture]:
     """The restored pictures of a file, each when it is asked for; equal ones are restored once.
 
@@ -381,13 +420,21 @@ def results(
             restored = before[1]
         else:
             told = _of_several(progress, number, reader.count)
-            restored = restore(picture, job, restorer, told)
+            said = tell if number == 0 else unheard
+            restored = restore(picture, job, restorer, told, cleaner, said)
         before = (picture, restored)
         yield picture.with_pixels(restored.pixels, restored.alpha)
 
 
-def restore(picture: Picture, job: Job, restorer: Restorer, progress: Progress) -> Picture:
-    """A picture as a job asks for it.
+def restore(
+    picture: Picture,
+    job: Job,
+    restorer: Restorer,
+    progress: Progress,
+    cleaner: Cleaner | None = None,
+    tell: Callable[[str], None] = unheard,
+) -> Picture:
+    """A picture as a job asks for it: cleaned, and enlarged.
 
     Raises
     ------
@@ -401,6 +448,15 @@ def restore(picture: Picture, job: Job, restorer: Restorer, progress: Progress) 
     for step in restorer.passes(target, picture.size):
         check_pixels("what the model restores", *step.size, 4 * job.max_pixels)
     dtype = write.dtype_of(picture, job.saving)
+    steps, said = choose_steps(picture, job.cleaning)
+    if said:
+        tell("; ".join(said))
+    if steps:
+        own, all_ = picture.size[0] * picture.size[1] * len(steps), target.height * target.width
+        all_ = own + (all_ if target.size != picture.size else 0)
+        cleaner = cleaner or Cleaner()
+        picture = cleaner.clean(picture, steps, job.tile, shifted(0, all_, progress))
+        progress = shifted(own, all_, progress)
     return upscale_picture(
         picture,
         target,

@@ -18,6 +18,7 @@ from bigsharp.limits import shown
 
 if TYPE_CHECKING:
     from bigsharp.io.write import Saving
+    from bigsharp.restoration.cleaning import Cleaning
     from bigsharp.restoration.target import Size
 
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
@@ -63,39 +64,8 @@ def types_of(kind: type) -> dict[str, type]:
 
 
 @dataclass(frozen=True)
-class Options:
-    """What is asked of a picture, each by the name and in the words of the command line."""
-
-    scale: str | None = option("Factor, any number of at least 1 [default: 2].", short="s")
-    width: int | None = option("Width of the result in pixels.")
-    height: int | None = option("Height; with --width the result fits inside both.")
-    fit: str | None = option("As --width and --height: 3840x2160.", metavar="WxH")
-    stretch: bool = option("Take --width and --height as they are.", False)
-    min_side: int | None = option("Pixels of the shorter side.")
-    megapixels: float | None = option("Millions of pixels.")
-    model: str = option(
-        "A name that `bigsharp models` lists, or a .pt, .safetensors or .onnx file.",
-        MODEL,
-        short="m",
-    )
-    colour: str = option(
-        "Restore luma, or rgb in three times the time, or auto: rgb for drawings alone.", "auto"
-    )
-    ensemble: bool = option("The mean over 8 turns and mirrorings, in 8 times the time.", False)
-    format: str | None = option("png, jpg, webp, tif, avif, bmp, gif or ppm, whatever IN is.")
-    quality: int | None = option(
-        "1 to 100, of JPEG [default: 95, or IN's if finer], WebP [lossless] or AVIF [90]."
-    )
-    depth: int | None = option("Bits a sample, 8 or 16 [default: as IN].")
-    subsampling: str | None = option("Of JPEG and AVIF: 4:4:4, 4:2:2 or 4:2:0 [default: as IN].")
-    progressive: bool | None = option("Kind of JPEG [default: as IN].", off="baseline")
-    compress: bool = option("TIFF by Deflate.", True, off="no-compress")
-
-    def __post_init__(self) -> None:
-        if self.depth not in (None, 8, 16):
-            raise BigsharpError(f"`depth`: 8 or 16, not {self.depth}")
-        if self.fit is not None and (self.width, self.height) != (None, None):
-            raise BigsharpError("`fit` is `width` and `height`; give either")
+class Words:
+    """Options by the names and in the words of the command line."""
 
     @classmethod
     def read(cls, given: Mapping[str, str]) -> Self:
@@ -130,6 +100,32 @@ class Options:
                 said.append(str(value))
         return said
 
+
+@dataclass(frozen=True)
+class Enlarging(Words):
+    """What size is asked for, and by which model."""
+
+    scale: str | None = option("Factor, any number of at least 1 [default: 2].", short="s")
+    width: int | None = option("Width of the result in pixels.")
+    height: int | None = option("Height; with --width the result fits inside both.")
+    fit: str | None = option("As --width and --height: 3840x2160.", metavar="WxH")
+    stretch: bool = option("Take --width and --height as they are.", False)
+    min_side: int | None = option("Pixels of the shorter side.")
+    megapixels: float | None = option("Millions of pixels.")
+    model: str = option(
+        "A name that `bigsharp models` lists, or a .pt, .safetensors or .onnx file.",
+        MODEL,
+        short="m",
+    )
+    colour: str = option(
+        "Restore luma, or rgb in three times the time, or auto: rgb for drawings alone.", "auto"
+    )
+    ensemble: bool = option("The mean over 8 turns and mirrorings, in 8 times the time.", False)
+    clean: str = option(
+        "Take JPEG's damage away first: auto (by the file's tables), off, or 0 (a little) to 3.",
+        "auto",
+    )
+
     @property
     def size(self) -> Size:
         """The size asked for; twice the picture's where nothing is said.
@@ -141,10 +137,66 @@ class Options:
         """
         from bigsharp.restoration.target import Size
 
+        if self.fit is not None and (self.width, self.height) != (None, None):
+            raise BigsharpError("`fit` is `width` and `height`; give either")
         width, height = _sides(self.fit) if self.fit is not None else (self.width, self.height)
         others = (width, height, self.min_side, self.megapixels)
         factor = None if self.scale is None and others != (None,) * 4 else _factor(self.scale)
         return Size(factor, width, height, self.stretch, self.min_side, self.megapixels)
+
+    @property
+    def cleaning(self) -> Cleaning:
+        """What is taken away first."""
+        from bigsharp.restoration.cleaning import Cleaning
+
+        return Cleaning.before_enlarging(self.clean)
+
+    @property
+    def restorer(self) -> str:
+        """The model's name, with a + behind it for the ensemble."""
+        return self.model + "+" * self.ensemble
+
+
+@dataclass(frozen=True)
+class Cleansing(Words):
+    """What is to be taken away from a picture at its own size."""
+
+    denoise: str | None = option(
+        "Noise of this σ (0 to 255) at most, or auto: as much as there is.", metavar="σ|auto"
+    )
+    deblock: str | None = option(
+        "What JPEG of this quality (1 to 100) does at most, or auto: by the file's tables.",
+        metavar="QUALITY|auto",
+    )
+    model: str | None = option(
+        "A .pt, .safetensors or .onnx file trained for either, in place of the released model.",
+        short="m",
+    )
+
+    @property
+    def cleaning(self) -> Cleaning:
+        """What is taken away; where nothing is said, what there seems to be."""
+        from bigsharp.restoration.cleaning import Cleaning
+
+        return Cleaning.read(self.denoise, self.deblock)
+
+
+@dataclass(frozen=True)
+class Written(Words):
+    """How the result is written."""
+
+    format: str | None = option("png, jpg, webp, tif, avif, bmp, gif or ppm, whatever IN is.")
+    quality: int | None = option(
+        "1 to 100, of JPEG [default: 95, or IN's if finer], WebP [lossless] or AVIF [90]."
+    )
+    depth: int | None = option("Bits a sample, 8 or 16 [default: as IN].")
+    subsampling: str | None = option("Of JPEG and AVIF: 4:4:4, 4:2:2 or 4:2:0 [default: as IN].")
+    progressive: bool | None = option("Kind of JPEG [default: as IN].", off="baseline")
+    compress: bool = option("TIFF by Deflate.", True, off="no-compress")
+
+    def __post_init__(self) -> None:
+        if self.depth not in (None, 8, 16):
+            raise BigsharpError(f"`depth`: 8 or 16, not {self.depth}")
 
     @property
     def saving(self) -> Saving:
@@ -159,10 +211,16 @@ class Options:
             self.compress,
         )
 
-    @property
-    def restorer(self) -> str:
-        """The model's name, with a + behind it for the ensemble."""
-        return self.model + "+" * self.ensemble
+
+# The fields of the last one come first.
+@dataclass(frozen=True)
+class Options(Written, Enlarging):
+    """What can be asked of a picture that is enlarged."""
+
+
+@dataclass(frozen=True)
+class CleanOptions(Written, Cleansing):
+    """What can be asked of a picture that is restored at its own size."""
 
 
 def _value(name: str, kind: type, text: str) -> Any:

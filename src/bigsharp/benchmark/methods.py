@@ -17,16 +17,22 @@ from bigsharp.image.arrays import Array
 from bigsharp.io.formats import READ
 from bigsharp.io.picture import Picture
 from bigsharp.io.read import read
-from bigsharp.restoration.models import ENSEMBLE, UNTRAINED, available_models, open_restorer
-from bigsharp.restoration.pipeline import upscale_picture
+from bigsharp.restoration.models import ENSEMBLE, UNTRAINED, available_models, open_model
+from bigsharp.restoration.pipeline import COLOURS, upscale_picture
 from bigsharp.restoration.target import Size
 from bigsharp.scoring import protocol
 from bigsharp.weights.file import SUFFIX
 
+#: The method that does nothing.
+INPUT = "input"
+
+#: Between models of which each takes what the one before gives.
+THEN = ">"
+
 
 @dataclass(frozen=True)
 class Case:
-    """One image at one scale, to be restored.
+    """One image at one scale, or spoiled at its own size, to be restored.
 
     Attributes
     ----------
@@ -34,8 +40,9 @@ class Case:
     path : Path
         The HR image.
     scale : float
+        Or what other strength its degradation has.
     lr : Picture
-        Floats in [0, 1].
+        Floats in [0, 1]; with noise, about.
     size : (int, int)
         Height and width to restore.
     colour : {"y", "rgb"}
@@ -92,10 +99,12 @@ class Model:
 
     def __init__(self, name: str, model: str, engine: str = "auto", threads: int = 0) -> None:
         self.name = name
-        self.weights = _digest_of_model(model)
-        self.opened = open_restorer(model, engine, threads)
-        self.engine = self.opened.engine
-        self.parameters = self.opened.parameters
+        members = model.split(THEN)
+        self.weights = THEN.join(map(_digest_of_model, members))
+        self.opened = [open_model(member, engine, threads) for member in members]
+        self.engine = self.opened[-1].engine
+        counts = [restorer.parameters for restorer in self.opened]
+        self.parameters = None if None in counts else sum(n or 0 for n in counts)
         libraries = {"onnx": "onnxruntime", "torch": "torch", "numba": "numba"}
         library = libraries.get(self.engine.partition(":")[0])
         self.versions = _versions("numpy", *([library] if library else []))
@@ -105,9 +114,40 @@ class Model:
         return self.weights
 
     def restore(self, case: Case) -> Array:
-        """Enlarge and restore the LR image."""
-        target = Size(height=case.size[0], width=case.size[1], stretch=True).of(case.lr.size)
-        return upscale_picture(case.lr, target, self.opened).pixels * 255
+        """Clean, or enlarge, the spoiled image, by one model after another."""
+        picture = case.lr
+        for restorer in self.opened:
+            height, width = case.size if restorer.task == "upscale" else picture.size
+            target = Size(height=height, width=width, stretch=True).of(picture.size)
+            colour = COLOURS[restorer.task]
+            picture = upscale_picture(picture, target, restorer, colour=colour)
+        return picture.pixels * 255
+
+
+class Input:
+    """The spoiled picture as it is: what there is to gain on."""
+
+    name = weights = engine = INPUT
+    parameters: int | None = 0
+
+    def __init__(self) -> None:
+        self.versions = _versions("numpy")
+
+    def digest(self, data: str, path: Path, scale: float) -> str:
+        """Empty: nothing is run."""
+        return ""
+
+    def restore(self, case: Case) -> Array:
+        """The input itself.
+
+        Raises
+        ------
+        BigsharpError
+            It has another size than the result.
+        """
+        if case.lr.size != case.size:
+            raise BigsharpError("`input` is for pictures that keep their size; take bicubic")
+        return case.lr.pixels * 255
 
 
 class Restored:
@@ -184,6 +224,8 @@ def open_method(words: str, engine: str = "auto", threads: int = 0) -> Method:
     """
     name, _, what = words.rpartition("=")
     name = name or what
+    if what == INPUT:
+        return Input()
     if Path(what).is_dir() and what not in available_models():
         return Restored(name, Path(what))
     return Model(name, what, engine, threads)

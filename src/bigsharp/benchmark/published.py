@@ -14,10 +14,11 @@ class Published:
 
     Attributes
     ----------
-    table : {"benchmark", "scales"}
-        Which of the slides' tables.
+    table : {"benchmark", "scales", "denoise", "deblock"}
+        Which of the slides' tables; or of what task.
     dataset : str
     scale : float
+        Or σ, or JPEG's quality.
     method : str
     trained_on : tuple of float
         The scales, in the table "scales".
@@ -58,10 +59,10 @@ def published(table: str = "benchmark") -> tuple[Published, ...]:
     )
 
 
-def find(dataset: str, scale: float, method: str) -> Published | None:
+def find(dataset: str, scale: float, method: str, table: str = "benchmark") -> Published | None:
     """The published score of a method, whatever the case of its name; "aplus" is A+."""
     wanted = (dataset, scale, plain(method))
-    found = (e for e in published() if (e.dataset, e.scale, plain(e.method)) == wanted)
+    found = (e for e in published(table) if (e.dataset, e.scale, plain(e.method)) == wanted)
     return next(found, None)
 
 

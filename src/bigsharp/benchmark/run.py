@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
@@ -11,8 +12,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from bigsharp import workers
-from bigsharp.benchmark.methods import Case, Method, digest_of, open_methods
+from bigsharp.benchmark.methods import INPUT, Case, Method, digest_of, open_methods
 from bigsharp.benchmark.perceptual import open_metric
 from bigsharp.benchmark.published import find
 from bigsharp.benchmark.records import Key, Record, RecordFile
@@ -21,6 +24,8 @@ from bigsharp.io.picture import Picture
 from bigsharp.io.read import read
 from bigsharp.restoration.restorer import BICUBIC, Progress, silent
 from bigsharp.scoring import protocol
+from bigsharp.scoring.degradations import DEGRADATIONS, TASKS
+from bigsharp.scoring.metrics import psnr
 from bigsharp.scoring.protocol import Rules, Score
 from bigsharp.scoring.sets import find_images
 
@@ -39,6 +44,9 @@ class Result:
     ----------
     data, method, protocol : str
     scale : float
+        Or what other strength the degradation has.
+    label : str
+        That as a table has it.
     records : tuple of Record
         One an image, in the set's order.
     """
@@ -47,6 +55,7 @@ class Result:
     scale: float
     method: str
     protocol: str
+    label: str
     records: tuple[Record, ...]
 
     @property
@@ -122,7 +131,7 @@ def benchmark(
     data : sequence of str
         Image sets by name, or folders.
     scales : sequence of float
-        Real numbers > 1.
+        Real numbers > 1; of noise and JPEG, if `rules` are theirs, σ or qualities.
     methods : sequence of str
         Models as `bigsharp.load` takes them ("bicubic" is the ILR image itself), or folders of
         restored pictures; ``name=model`` gives one a name.
@@ -153,8 +162,7 @@ def benchmark(
         broken or too small.
     """
     for scale in scales:
-        if not 1 < scale < float("inf"):
-            raise BigsharpError(f"a scale to evaluate is a number above 1, not {scale:g}")
+        _check_strength(scale, rules)
     if jobs < 1:
         raise BigsharpError(f"jobs are at least 1, not {jobs}")
     for name in metrics:
@@ -189,7 +197,7 @@ def benchmark(
         done += 1
         progress(done, len(keys))
     return [
-        Result(name, scale, method, rules.name,
+        Result(name, scale, method, rules.name, rules.label(scale),
                tuple(scored[keys[name, path, scale, method]] for path in paths))
         for name, paths in sets.items()
         for scale in scales
@@ -197,28 +205,61 @@ def benchmark(
     ]  # fmt: skip
 
 
-def check_bicubic(data: Sequence[str], scales: Sequence[float], **settings: Any) -> None:
-    """See that bicubic scores what is published: else nothing measured here can be compared.
+def _check_strength(strength: float, rules: Rules) -> None:
+    if rules.degradation == "bicubic" and not 1 < strength < float("inf"):
+        raise BigsharpError(f"a scale to evaluate is a number above 1, not {strength:g}")
+    if rules.degradation == "noise" and not 0 < strength <= 255:
+        raise BigsharpError(f"σ is a number above 0, at most 255, not {strength:g}")
+    quality = strength if rules.degradation == "jpeg" else rules.quality
+    if quality is not None and not (1 <= quality <= 100 and quality == round(quality)):
+        raise BigsharpError(f"JPEG has whole qualities from 1 to 100, not {quality:g}")
+
+
+def check(
+    data: Sequence[str], strengths: Sequence[float], *, rules: Rules, **settings: Any
+) -> None:
+    """See that what nothing restored scores what is published: else nothing here can be compared.
+
+    That is bicubic; of noise and JPEG the spoiled pictures themselves, before anything is clipped.
 
     Parameters
     ----------
-    data, scales, settings
-        As `benchmark` takes them; sets and scales that nothing is published of are passed over.
+    data, strengths, rules, settings
+        As `benchmark` takes them; what nothing is published of is passed over.
 
     Raises
     ------
     BigsharpError
         It does not, or nothing is published of these.
     """
-    for result in (found := benchmark(data, scales, [BICUBIC], **settings)):
-        entry = find(result.data, result.scale, BICUBIC)
-        if entry and abs(result.mean.psnr - entry.psnr) > _TOLERANCE:
+    if rules.degradation == "bicubic":
+        table, name = "benchmark", BICUBIC
+        found = benchmark(data, strengths, [name], rules=rules, **settings)
+        measured = {(r.data, r.scale): r.mean.psnr for r in found}
+    else:
+        table, name = TASKS[rules.degradation], INPUT
+        measured = {
+            (each, strength): _spoiled(each, strength, rules, settings.get("root"))
+            for each in data
+            for strength in strengths
+            if find(each, strength, name, table)
+        }
+    entries = {key: find(*key, name, table) for key in measured}
+    for (each, strength), value in measured.items():
+        entry = entries[each, strength]
+        if entry and abs(value - entry.psnr) > _TOLERANCE:
             raise BigsharpError(
-                f"bicubic scores {result.mean.psnr:.2f} dB on {result.data} at ×{result.scale:g}, "
-                f"and {entry.psnr:.2f} is published: images or protocol ({result.protocol}) differ"
+                f"{name} scores {value:.2f} dB on {each} at {rules.label(strength)}, and "
+                f"{entry.psnr:.2f} is published: images or protocol ({rules.name}) differ"
             )
-    if not any(find(result.data, result.scale, BICUBIC) for result in found):
-        raise BigsharpError("`check`: no bicubic score is published of these sets and scales")
+    if not any(entries.values()):
+        raise BigsharpError(f"`check`: no {name} score is published of these")
+
+
+def _spoiled(data: str, strength: float, rules: Rules, root: str | Path | None) -> float:
+    """Mean PSNR of the spoiled pictures of a set."""
+    cases = (make_case(data, path, strength, rules) for path in find_images(data, root))
+    return fmean(psnr(case.lr.pixels * 255, hr) for case, hr in cases)
 
 
 def _key(data: str, path: Path, hr: str, scale: float, method: Method, rules: Rules) -> Key:
@@ -288,8 +329,17 @@ def make_case(data: str, path: Path, scale: float, rules: Rules) -> tuple[Case, 
     BigsharpError
         The picture is broken, or too small.
     """
-    hr = protocol.crop(protocol.reference(read(path), rules.colour), scale)
+    hr = protocol.reference(read(path), rules.colour)
+    # Of its own for each image: one for all would shift every score the same way.
+    random = np.random.default_rng(zlib.crc32(hr.astype(np.uint8).tobytes()))
+    if rules.degradation == "bicubic":
+        hr = protocol.crop(hr, scale)
     if min(hr.shape[:2]) < 2 * rules.shaved(scale) + _SMALLEST:
-        raise BigsharpError(f"{path}: too small to be scored at scale {scale:g}")
-    lr = Picture(protocol.degrade(hr, scale, rules) / 255)
-    return Case(data, path, scale, lr, (hr.shape[0], hr.shape[1]), rules.colour), hr
+        raise BigsharpError(f"{path}: too small to be scored at {rules.label(scale)}")
+    if rules.degradation != "bicubic":
+        lr = DEGRADATIONS[rules.degradation](hr, scale, random)
+    else:
+        lr = protocol.degrade(hr, scale, rules)
+    if rules.quality is not None:
+        lr = DEGRADATIONS["jpeg"](lr, rules.quality, random)
+    return Case(data, path, scale, Picture(lr / 255), (hr.shape[0], hr.shape[1]), rules.colour), hr

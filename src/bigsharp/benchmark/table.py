@@ -30,6 +30,7 @@ class Row:
     Attributes
     ----------
     dataset, scale : str
+        A scale is written ×2; another strength σ 25, q 10.
     kind : {"measured", "published", "difference"}
     cells : tuple of str
         PSNR/SSIM and what else was measured, one a method; empty where there is none.
@@ -72,7 +73,7 @@ Scores = dict[str, tuple[float | None, ...]]
 
 
 def lay_out(
-    results: Sequence[Result], *, metrics: Sequence[str] = (), with_published: bool = True
+    results: Sequence[Result], *, metrics: Sequence[str] = (), theirs_in: str = "benchmark"
 ) -> Grid:
     """Rows of set and scale, a column a method.
 
@@ -81,34 +82,34 @@ def lay_out(
     results : sequence of Result
     metrics : sequence of {"ifc", "lpips"}
         To show beyond PSNR and SSIM; the results have them.
-    with_published : bool
-        Put the published scores, and how far ours are from them, under ours; methods that were
-        published but not measured then have columns, too.
+    theirs_in : str
+        The published table whose scores, and how far ours are from them, go under ours; methods
+        that were published but not measured then have columns, too. None where it is empty.
     """
     names = list(dict.fromkeys(result.method for result in results))
-    groups: dict[tuple[str, float], Scores] = {}
+    groups: dict[tuple[str, float, str], Scores] = {}
     for result in results:
         values = (result.mean.psnr, result.mean.ssim, *(result.metrics[name] for name in metrics))
-        groups.setdefault((result.data, result.scale), {})[result.method] = values
-    every = list(dict.fromkeys(entry.method for entry in published()))
-    if with_published and any(_published(*group, every) for group in groups):
+        where = (result.data, result.scale, result.label)
+        groups.setdefault(where, {})[result.method] = values
+    every = list(dict.fromkeys(entry.method for entry in published(theirs_in)))
+    if any(_published(data, scale, every, theirs_in) for data, scale, _ in groups):
         known = {plain(name) for name in names}
         names += [method for method in every if plain(method) not in known]
     titles = ("PSNR", "SSIM", *(name.upper() for name in metrics))
     forms = [_FORMS[title] for title in titles]
     rows = []
-    for (data, scale), ours in groups.items():
-        label = (data, f"×{scale:g}")
-        rows.append(_row(*label, "measured", ours, names, forms))
-        theirs = _published(data, scale, names) if with_published else {}
+    for (data, scale, label), ours in groups.items():
+        rows.append(_row(data, label, "measured", ours, names, forms))
+        theirs = _published(data, scale, names, theirs_in)
         if theirs:
-            rows.append(_row(*label, "published", theirs, names, forms))
-            rows.append(_difference(*label, ours, theirs, names, forms))
+            rows.append(_row(data, label, "published", theirs, names, forms))
+            rows.append(_difference(data, label, ours, theirs, names, forms))
     return Grid(tuple(names), titles, tuple(rows))
 
 
-def _published(data: str, scale: float, names: Sequence[str]) -> Scores:
-    entries = {name: find(data, scale, name) for name in names}
+def _published(data: str, scale: float, names: Sequence[str], table: str) -> Scores:
+    entries = {name: find(data, scale, name, table) for name in names}
     return {name: (entry.psnr, entry.ssim) for name, entry in entries.items() if entry}
 
 

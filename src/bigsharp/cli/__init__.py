@@ -22,7 +22,9 @@ from bigsharp.cli import (
     engines,
     export,
     models,
+    pictures,
     queue,
+    restore,
     serve,
     study,
     train,
@@ -40,6 +42,7 @@ app = typer.Typer(
 )
 for verb in (
     upscale.upscale,
+    restore.restore,
     serve.serve,
     models.models,
     engines.engines,
@@ -77,7 +80,7 @@ def main() -> NoReturn:
         say(end.word)
         sys.exit(end.status)
     except MemoryError:
-        _fail(f"not enough memory; {upscale.SMALLER}")
+        _fail(f"not enough memory; {pictures.SMALLER}")
     except OSError as error:
         # A path that no system takes, say.
         if error.filename is None:

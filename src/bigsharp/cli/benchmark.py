@@ -10,22 +10,48 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bigsharp import errors
 from bigsharp.cli.common import Engine, Quiet, Root, numbers, progress_bar, say, words
+from bigsharp.errors import BigsharpError
 
 if TYPE_CHECKING:
+    from bigsharp.benchmark.run import Result
     from bigsharp.benchmark.table import Grid
-    from bigsharp.scoring.protocol import Rules
+
+#: What can be scored: levels, if it has any, and methods, where nothing is said.
+_TASKS = {
+    "upscale": ("", "bicubic,vdsr"),
+    "denoise": ("15,25,50", "input,vdsr-denoise"),
+    "deblock": ("10,20,30,40", "input,vdsr-deblock"),
+    "photo": ("30,50,70,90", "bicubic,vdsr,vdsr-deblock>vdsr"),
+}
 
 
 def benchmark(
     data: Annotated[str, typer.Option(help="Image sets or folders, separated by commas.")],
-    scale: Annotated[str, typer.Option(help="Factors, separated by commas.")] = "2,3,4",
-    methods: Annotated[
+    task: Annotated[
         str,
         typer.Option(
-            help="Models, by name or file, folders of restored pictures; NAME=WHAT names one."
+            help="upscale; denoise or deblock, at the pictures' own size; or photo: upscale what "
+            "went through JPEG."
         ),
-    ] = "bicubic,vdsr",
+    ] = "upscale",
+    scale: Annotated[str, typer.Option(help="Factors, separated by commas.")] = "2,3,4",
+    level: Annotated[
+        str | None,
+        typer.Option(
+            help="σ of noise [default: 15,25,50], qualities of JPEG [10,20,30,40; of "
+            "photos 30,50,70,90]."
+        ),
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Models, by name or file, A>B for one after another; folders of restored "
+            "pictures; input for what is spoiled; NAME=WHAT names one [default: bicubic and vdsr, "
+            "or input and the task's model]."
+        ),
+    ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of the scores and tables.")
     ] = Path("benchmark"),
@@ -46,7 +72,8 @@ def benchmark(
         str, typer.Option(help="Beyond PSNR and SSIM, separated by commas: ifc, lpips.")
     ] = "",
     check: Annotated[
-        bool, typer.Option("--check", help="First see that bicubic scores as published.")
+        bool,
+        typer.Option("--check", help="First see that bicubic, or input, scores as published."),
     ] = False,
     report: Annotated[
         bool, typer.Option("--report", help="Draw the figures and write report.html.")
@@ -73,51 +100,73 @@ def benchmark(
     from bigsharp.benchmark.report import require_libraries, write_report
     from bigsharp.scoring.protocol import choose
 
+    if task not in _TASKS:
+        raise errors.unknown("task", task, _TASKS)
+    levels, default = _TASKS[task]
     if report:
+        if task == "photo":
+            raise BigsharpError("--report shows one protocol; photos go by one for each quality")
         require_libraries()
-    rules = choose(protocol, border=border, colour=colour, rounded=rounding)
+    if task in ("denoise", "deblock"):
+        if protocol != "published":
+            raise BigsharpError(f"--protocol is for upscaling; {task} has its own")
+        protocol = task
+    strengths = numbers(level or levels, "--level") if levels else []
+    qualities = strengths if task == "photo" else [None]
+    several = [
+        choose(protocol, border=border, colour=colour, rounded=rounding, quality=quality)
+        for quality in qualities
+    ]
+    chosen = words(methods or default)
     further, reasons = usable(words(metrics) if metrics else [])
     for reason in reasons:
         say(f"a column is left out: {reason}")
     kept = RecordFile(output / "records.jsonl") if files else None
-    sets, scales = words(data), numbers(scale, "--scale")
+    sets = words(data)
+    scales = strengths if task in ("denoise", "deblock") else numbers(scale, "--scale")
     images = choose_images(crop or (), sets, root)
-    opened = open_methods(words(methods), engine)
+    opened = open_methods(chosen, engine)
+    results: list[Result] = []
     with progress_bar(quiet or as_json) as bar:
-        task = bar.add_task("scoring", total=None)
+        shown = bar.add_task("scoring", total=None)
         settings: dict[str, Any] = {
-            "rules": rules,
             "engine": engine,
             "root": root,
             "kept": kept,
             "jobs": jobs,
-            "progress": lambda done, total: bar.update(task, completed=done, total=total),
+            "progress": lambda done, total: bar.update(shown, completed=done, total=total),
         }
-        if check:
-            run.check_bicubic(sets, scales, **settings)
-        results = run.benchmark(
-            sets, scales, words(methods), opened=opened, metrics=further, **settings
-        )
-    grid = table.lay_out(results, metrics=further)
+        for rules in several:
+            if check:
+                run.check(sets, scales, rules=rules, **settings)
+            results += run.benchmark(
+                sets, scales, chosen, opened=opened, metrics=further, rules=rules, **settings
+            )
+    results.sort(key=lambda result: (sets.index(result.data), scales.index(result.scale)))
+    published_in = {"upscale": "benchmark", "photo": ""}.get(task, task)
+    grid = table.lay_out(results, metrics=further, theirs_in=published_in)
+    note = "; ".join(f"protocol {rules.name}: {rules.description}" for rules in several)
     if files:
-        table.write(grid, output, f"protocol {rules.name}: {rules.description}")
+        table.write(grid, output, note)
     if as_json:
         print(json.dumps([result.as_dict() for result in results], indent=2, allow_nan=False))
     elif not quiet:
-        _print_table(grid, rules)
+        _print_table(grid, note)
         if files:
             print(output / "table.md")
     if report:
         command = shlex.join(["bigsharp", *sys.argv[1:]])
-        page = write_report(results, grid, opened, rules, output, images=images, command=command)
+        page = write_report(
+            results, grid, opened, several[0], output, images=images, command=command
+        )
         print(page)
 
 
-def _print_table(grid: Grid, rules: Rules) -> None:
+def _print_table(grid: Grid, note: str) -> None:
     from rich.console import Console
 
     from bigsharp.benchmark.table import terminal_table
 
     # Into a file or a pipe goes the whole table, however wide.
     Console(width=None if sys.stdout.isatty() else 1000).print(terminal_table(grid))
-    print(f"protocol {rules.name}: {rules.description}")
+    print(note)

@@ -16,7 +16,7 @@ from bigsharp.engines import native
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 from bigsharp.weights import file
-from bigsharp.weights.file import Packed
+from bigsharp.weights.file import Packed, Task
 
 ENGINES = ("auto", "native", "onnx", "torch")
 
@@ -43,6 +43,7 @@ class Engine(Protocol):
         The radius of the network's receptive field, in pixels.
     scales : sequence of float
         What the network was trained on; empty if that is not known.
+    task : {"upscale", "denoise", "deblock"}
     parameters : int, optional
         Trained values, where their number is known.
     """
@@ -50,6 +51,7 @@ class Engine(Protocol):
     name: str
     halo: int
     scales: Sequence[float]
+    task: Task
     parameters: int | None
 
     def restore(self, ilr: Array) -> Array:

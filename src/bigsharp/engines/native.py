@@ -10,7 +10,7 @@ import numpy as np
 from bigsharp import kernels
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
-from bigsharp.weights.file import Packed
+from bigsharp.weights.file import Packed, Task
 
 #: Rows that are handed over at once, so that threads are started seldom.
 _ROWS = 256
@@ -68,6 +68,7 @@ class NativeEngine:
         self.instructions: str = self._layers.instructions
         self.threads = threads or _cores()
         self.scales: Sequence[float] = packed.scales
+        self.task: Task = packed.task
         self.halo = packed.halo
         self.widest = max(_MEMORY // self._layers.bytes_per_column, 16 * self.halo)
         self.parameters: int | None = packed.parameter_count

@@ -11,6 +11,7 @@ import onnxruntime
 from bigsharp.engines.check import require_same
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
+from bigsharp.weights.file import Task
 from bigsharp.weights.onnx import read
 
 #: What ONNX Runtime can run on where it is built for it: our names, and its own.
@@ -72,6 +73,7 @@ class OnnxEngine:
             require_same(self.name, self.restore, lambda ilr: _restore(exact, ilr))
         self.halo = packed.halo
         self.scales: Sequence[float] = packed.scales
+        self.task: Task = packed.task
 
     def restore(self, ilr: Array) -> Array:
         """Restore ILR luma: float32, (H, W), in [0, 1], to the same."""

@@ -11,6 +11,7 @@ import torch
 from bigsharp import networks
 from bigsharp.engines.check import require_same
 from bigsharp.image.arrays import Array
+from bigsharp.weights.file import Task
 
 #: Numbers of 16 bits, in which convolutions can be computed. Not bf16: with it VDSR's results are
 #: within 59 dB of those of fp32.
@@ -50,6 +51,7 @@ class TorchEngine:
         self.device, self.dtype = torch.device(device), PRECISIONS.get(precision)
         packed = networks.read(path)
         self.scales: Sequence[float] = packed.scales
+        self.task: Task = packed.task
         self.network = networks.unpack(packed, path).to(
             self.device,
             memory_format=torch.channels_last,  # type: ignore[call-overload]

@@ -6,7 +6,6 @@ import io
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -17,6 +16,7 @@ from bigsharp.errors import BigsharpError
 from bigsharp.io import metadata, png, tiff
 from bigsharp.io.files import whole_file
 from bigsharp.io.formats import FORMATS, Format
+from bigsharp.io.jpeg import luma_table
 from bigsharp.io.picture import Picture
 
 #: JPEG's and AVIF's where nobody says; a finer one that the picture came with is kept.
@@ -244,15 +244,6 @@ def _jpeg_options(picture: Picture, saving: Saving) -> dict[str, Any]:
     options["progressive"] = came is not None and came.progressive
     if saving.progressive is not None:
         options["progressive"] = saving.progressive
-    if came and saving.quality is None and sum(came.tables[0]) < sum(_default_table()):
+    if came and saving.quality is None and sum(came.tables[0]) < sum(luma_table(_JPEG_QUALITY)):
         return options | {"qtables": dict(came.tables)}
     return options | {"quality": saving.quality or _JPEG_QUALITY}
-
-
-@cache
-def _default_table() -> list[int]:
-    """Luma's quantisation table at our default quality."""
-    buffer = io.BytesIO()
-    Image.new("L", (8, 8)).save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    tables: dict[int, list[int]] = Image.open(buffer).quantization  # type: ignore[attr-defined]
-    return tables[0]

@@ -29,6 +29,7 @@ class Ensemble:
     def __init__(self, restorer: Restorer) -> None:
         self.restorer = restorer
         self.engine = restorer.engine
+        self.task = restorer.task
         self.parameters = restorer.parameters
 
     def passes(self, target: Target, size: tuple[int, int]) -> list[Target]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from bigsharp import classic, errors, weights
@@ -20,10 +21,14 @@ from bigsharp.restoration.restorer import (
     Restorer,
 )
 from bigsharp.weights import file
+from bigsharp.weights.file import Task
 
 #: Models that have no weights.
 UNTRAINED = (*selfex.METHODS, BICUBIC)
 
+
+#: The released models that restore a picture at its own size.
+CLEANERS: Mapping[Task, str] = {"denoise": "vdsr-denoise", "deblock": "vdsr-deblock"}
 
 #: Behind a model's name: the mean over the symmetries, as in "EDSR+".
 ENSEMBLE = "+"
@@ -31,11 +36,12 @@ ENSEMBLE = "+"
 
 def available_models() -> list[str]:
     """The names that ``model=`` understands: the released models, and `UNTRAINED`."""
-    return [*sorted([*weights.names(), *weights.families()]), *UNTRAINED]
+    released = {*weights.names(), *weights.families()} - {*CLEANERS.values()}
+    return [*sorted(released), *UNTRAINED]
 
 
 def summaries() -> dict[str, str]:
-    """What each of `available_models` is, in one line."""
+    """What each of `available_models`, and of `CLEANERS`, is, in one line."""
     said = {name: weights.card(name)["summary"] for name in weights.names()}
     for family, members in weights.families().items():
         said[family] = f"one of {', '.join(members)}, by the scale"
@@ -44,7 +50,7 @@ def summaries() -> dict[str, str]:
 
 
 def open_restorer(model: str | Path, engine: str = "auto", threads: int = 0) -> Restorer:
-    """Make a model ready to restore.
+    """Make a model that enlarges ready to restore.
 
     Parameters
     ----------
@@ -57,17 +63,28 @@ def open_restorer(model: str | Path, engine: str = "auto", threads: int = 0) -> 
     Raises
     ------
     BigsharpError
-        The model or the engine is unknown, or cannot run here.
+        The model or the engine is unknown, or cannot run here, or it does not enlarge.
     """
-    model = str(model)
+    restorer = open_model(str(model), engine, threads)
+    if restorer.task != "upscale":
+        raise BigsharpError(
+            f"{model}: trained to {restorer.task}, and does not enlarge; it goes with "
+            "`bigsharp restore`"
+        )
+    return restorer
+
+
+def open_model(model: str, engine: str = "auto", threads: int = 0) -> Restorer:
+    """Make a model ready to restore, whatever its task; else as `open_restorer`."""
     if model.endswith(ENSEMBLE):
-        return Ensemble(open_restorer(model.removesuffix(ENSEMBLE), engine, threads))
+        return Ensemble(open_model(model.removesuffix(ENSEMBLE), engine, threads))
     if model == BICUBIC:
         return Bicubic()
     if model in selfex.METHODS:
         return BySelfExamples(selfex.METHODS[model], threads)
     members = weights.families().get(model, [model])
-    if model not in available_models() and Path(model).suffix.lower() not in FILES:
+    known = (*available_models(), *CLEANERS.values())
+    if model not in known and Path(model).suffix.lower() not in FILES:
         raise errors.unknown("model", model, available_models())
     paths = [_weights_file(member) for member in members]
     if all(path and file.architecture(path) in classic.METHODS for path in paths):

@@ -1,8 +1,8 @@
-"""The upscaling pipeline: picture → luma → restored luma → picture, a part at a time."""
+"""The pipeline: picture → luma → restored luma → picture, a part at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -15,8 +15,9 @@ from bigsharp.image.resize import AxisMap, interpolate
 from bigsharp.image.tiles import Window, even_parts
 from bigsharp.image.transparency import fill_hidden
 from bigsharp.io.picture import Picture
-from bigsharp.restoration.restorer import Bicubic, Progress, Restorer, silent
+from bigsharp.restoration.restorer import Bicubic, Progress, Restorer, shifted, silent
 from bigsharp.restoration.target import Target
+from bigsharp.weights.file import Task
 
 #: Rows that are converted together.
 _BAND = 256
@@ -32,7 +33,11 @@ _DRAWN = 0.01
 _EDGE = 0.15
 
 #: What of a colour picture is restored.
-Colour = Literal["auto", "luma", "rgb"]
+Colour = Literal["auto", "luma", "rgb", "ycbcr"]
+
+#: What of a picture is restored for which task, unless it is said: noise lies in each of red, green
+#: and blue; JPEG spoils luma and chroma.
+COLOURS: Mapping[Task, Colour] = {"upscale": "luma", "denoise": "rgb", "deblock": "ycbcr"}
 
 Maps = tuple[AxisMap, AxisMap]
 
@@ -47,7 +52,7 @@ def upscale_picture(
     colour: Colour = "luma",
     progress: Progress = silent,
 ) -> Picture:
-    """Enlarge and restore a picture.
+    """Enlarge and restore a picture; or clean it at its own size, if that is the restorer's task.
 
     Colour hidden under alpha takes no part. Of what is computed, the small picture's planes that
     are restored and some rows of each, or a tile, are in memory as floating point, and more where
@@ -63,20 +68,20 @@ def upscale_picture(
         Side of a tile in result pixels, for what goes tile by tile.
     dtype : dtype, optional
         Of the result's pixels, instead of the picture's.
-    colour : {"luma", "rgb", "auto"}
-        Restore luma alone, and enlarge chroma by bicubic; or restore red, green and blue, in three
-        times the time; or that for drawings and the like alone. RGB PSNR at ×2, by luma and by RGB:
-        photographs 33.07 and 32.79, drawings 25.67 and 29.48, coloured text 22.78 and 25.17 (VDSR,
-        `tools/colours.py`).
-        Alpha is restored where it is not the same everywhere.
+    colour : {"luma", "rgb", "ycbcr", "auto"}
+        Restore luma alone, and enlarge chroma by bicubic; or restore red, green and blue, or luma
+        and chroma, in three times the time; or "rgb" for drawings and the like alone. RGB PSNR at
+        ×2, by luma and by RGB: photographs 33.07 and 32.79, drawings 25.67 and 29.48, coloured text
+        22.78 and 25.17 (VDSR, `tools/colours.py`).
+        Alpha is restored where it is not the same everywhere; it is not cleaned.
     progress : callable
         Called with the pixels done and their number, first with 0.
 
     Returns
     -------
     Picture
-        With all that the picture says of itself. Where the size does not change, the picture
-        itself: there is nothing to restore.
+        With all that the picture says of itself. Where one that enlarges has nothing to enlarge,
+        the picture itself.
 
     Raises
     ------
@@ -84,30 +89,27 @@ def upscale_picture(
         The restorer gives NaN.
     """
     dtype = np.dtype(dtype or picture.pixels.dtype)
-    if target.size == picture.size:
+    if target.size == picture.size and restorer.task == "upscale":
         return picture.as_type(dtype)
     if picture.alpha is not None:
         picture = picture.with_pixels(fill_hidden(picture.pixels, picture.alpha), picture.alpha)
     # 16 bits in between, so that the rounding is done once.
     finer = np.dtype(np.uint16) if dtype == np.uint8 else dtype
     coloured = picture.pixels.ndim == 3
-    rgb = coloured and (colour == "rgb" or (colour == "auto" and is_drawn(picture.pixels)))
+    if colour == "auto":
+        colour = "rgb" if coloured and is_drawn(picture.pixels) else "luma"
+    colour = colour if coloured else "luma"
     steps = restorer.passes(target, picture.size)
     total, done, left = sum(step.height * step.width for step in steps), 0, target
     for step in steps:
         left = left.after(step)
         depth = dtype if step.size == target.size else finer
-        told = _from(done, total, progress)
-        picture = _resample(picture, step, restorer, depth, rgb, tile, told)
+        told = shifted(done, total, progress)
+        picture = _resample(picture, step, restorer, depth, colour, tile, told)
         done += step.height * step.width
     if picture.size == target.size:
         return picture
-    return _resample(picture, left, Bicubic(), dtype, False, tile, silent)
-
-
-def _from(before: int, total: int, progress: Progress) -> Progress:
-    """Progress of a pass as that of them all."""
-    return lambda done, _: progress(before + done, total)
+    return _resample(picture, left, Bicubic(), dtype, "luma", tile, silent)
 
 
 def is_drawn(pixels: Array) -> bool:
@@ -128,7 +130,7 @@ def _resample(
     target: Target,
     restorer: Restorer,
     dtype: np.dtype[Any],
-    rgb: bool,
+    colour: Colour,
     tile: int,
     progress: Progress,
 ) -> Picture:
@@ -136,16 +138,17 @@ def _resample(
     maps = target.maps(picture.size)
     pixels = np.empty(target.size + picture.pixels.shape[2:], dtype)
     alpha = None if picture.alpha is None else np.empty(target.size, dtype)
-    for window, restored in _parts(picture, target, restorer, rgb, tile, progress):
+    for window, restored in _parts(picture, target, restorer, colour, tile, progress):
         if not all(np.abs(plane).max() < _HOPELESS for plane in restored):
             raise BigsharpError("the model gives no luma (NaN, or huge): its weights are damaged")
         if alpha is not None and picture.alpha is not None:
             seen = interpolate(picture.alpha, maps, window, to_unit)
-            if not _is_flat(picture.alpha):
+            if _restores_alpha(picture, restorer):
                 # What is clear, or opaque, all around stays so.
                 seen = np.where((seen <= 0) | (seen >= 1), seen, restored.pop())
             alpha[window] = from_unit(seen, dtype)
-        pixels[window] = from_unit(_coloured(restored, picture.pixels, maps, window), dtype)
+        coloured = _coloured(restored, picture.pixels, maps, window, colour)
+        pixels[window] = from_unit(coloured, dtype)
     return picture.with_pixels(pixels, alpha)
 
 
@@ -153,16 +156,13 @@ def _parts(
     picture: Picture,
     target: Target,
     restorer: Restorer,
-    rgb: bool,
+    colour: Colour,
     tile: int,
     progress: Progress,
 ) -> Iterator[tuple[Window, list[Array]]]:
     """What is restored of a picture, part by part: luma or colours, and alpha if it is not flat."""
-    if rgb:
-        planes = [to_unit(picture.pixels[..., channel]) for channel in range(3)]
-    else:
-        planes = [_luma(picture.pixels)]
-    if picture.alpha is not None and not _is_flat(picture.alpha):
+    planes = planes_of(picture.pixels, colour)
+    if picture.alpha is not None and _restores_alpha(picture, restorer):
         planes.append(to_unit(picture.alpha))
     told = [progress, *[silent] * (len(planes) - 1)]
     streams = [
@@ -173,25 +173,36 @@ def _parts(
         yield parts[0][0], [values for _, values in parts]
 
 
-def _is_flat(alpha: Array) -> bool:
-    return bool((alpha == alpha[0, 0]).all())
+def _restores_alpha(picture: Picture, restorer: Restorer) -> bool:
+    alpha = picture.alpha
+    return alpha is not None and restorer.task == "upscale" and bool((alpha != alpha[0, 0]).any())
 
 
-def _luma(pixels: Array) -> Array:
-    """Grey values or the luma of RGB, float32 in [0, 1], (H, W)."""
+def planes_of(pixels: Array, colour: Colour) -> list[Array]:
+    """Grey values, luma, or three planes, float32 in [0, 1], (H, W) each."""
     if pixels.ndim == 2:
-        return to_unit(pixels)
-    plane = np.empty(pixels.shape[:2], np.float32)
+        return [to_unit(pixels)]
+    if colour == "rgb":
+        return [to_unit(pixels[..., channel]) for channel in range(3)]
+    planes = np.empty((3 if colour == "ycbcr" else 1, *pixels.shape[:2]), np.float32)
     for rows in even_parts(len(pixels), _BAND):
-        plane[rows] = luma(to_unit(pixels[rows]))
-    return plane
+        unit = to_unit(pixels[rows])
+        if colour == "ycbcr":
+            planes[:, rows] = np.moveaxis(rgb_to_ycbcr(unit), 2, 0)
+        else:
+            planes[0, rows] = luma(unit)
+    return list(planes)
 
 
-def _coloured(restored: list[Array], pixels: Array, maps: Maps, window: Window) -> Array:
+def _coloured(
+    restored: list[Array], pixels: Array, maps: Maps, window: Window, colour: Colour
+) -> Array:
     """Restored colours; or luma with the small picture's interpolated chroma; grey stays grey."""
     if pixels.ndim == 2:
         return restored[0]
-    if len(restored) == 3:
+    if colour == "rgb":
         return np.dstack(restored)
+    if colour == "ycbcr":
+        return ycbcr_to_rgb(np.dstack(restored))
     chroma = interpolate(pixels, maps, window, lambda rgb: rgb_to_ycbcr(to_unit(rgb))[..., 1:])
     return ycbcr_to_rgb(np.dstack([restored[0], chroma]))

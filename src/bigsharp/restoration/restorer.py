@@ -14,6 +14,7 @@ from bigsharp.image.arrays import Array
 from bigsharp.image.resize import AxisMap, interpolate
 from bigsharp.image.tiles import Part, even_parts, tiles
 from bigsharp.restoration.target import Target
+from bigsharp.weights.file import Task
 
 #: The model that needs no network.
 BICUBIC = "bicubic"
@@ -29,6 +30,11 @@ def silent(done: int, total: int) -> None:
     """Report progress to nobody."""
 
 
+def shifted(before: int, total: int, progress: Progress) -> Progress:
+    """Progress of a pass as that of them all, of which so much was done before."""
+    return lambda done, _: progress(before + done, total)
+
+
 class Restorer(Protocol):
     """Anything that restores.
 
@@ -36,11 +42,14 @@ class Restorer(Protocol):
     ----------
     engine : str
         What it runs on.
+    task : {"upscale", "denoise", "deblock"}
+        The latter two leave the size as it is.
     parameters : int, optional
         Trained values, where their number is known.
     """
 
     engine: str
+    task: Task
     parameters: int | None
 
     def passes(self, target: Target, size: tuple[int, int]) -> list[Target]:
@@ -74,6 +83,7 @@ class Bicubic:
     """The interpolated image is the result."""
 
     engine = BICUBIC
+    task: Task = "upscale"
     parameters: int | None = 0
 
     def passes(self, target: Target, size: tuple[int, int]) -> list[Target]:
@@ -109,10 +119,13 @@ class ByNetwork:
     def __init__(self, network: Engine) -> None:
         self.network = network
         self.engine = network.name
+        self.task = network.task
         self.parameters = network.parameters
 
     def passes(self, target: Target, size: tuple[int, int]) -> list[Target]:
         """At the scales trained on; beyond the largest of them in two passes, or more."""
+        if self.task != "upscale":
+            return [target]
         return _in_trained_steps(target, size, self.network.scales)
 
     def restore(
@@ -150,6 +163,7 @@ class Family:
 
     def __init__(self, networks: Sequence[Engine]) -> None:
         self.members = [ByNetwork(network) for network in networks]
+        self.task = self.members[0].task
         self.engine = self.members[0].engine
         self.parameters = self.members[0].parameters
 
@@ -186,6 +200,7 @@ class ByPatches:
     """
 
     engine = "numpy"
+    task: Task = "upscale"
 
     def __init__(self, methods: Sequence[PatchMethod]) -> None:
         self.methods = sorted(methods, key=lambda method: method.scale)
@@ -224,6 +239,7 @@ class BySelfExamples:
     """
 
     engine = "numba"
+    task: Task = "upscale"
     parameters: int | None = 0
 
     def __init__(self, settings: selfex.Settings, threads: int = 0) -> None:

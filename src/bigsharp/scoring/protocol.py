@@ -18,6 +18,12 @@ from bigsharp.image.resize import imresize
 from bigsharp.io.picture import Picture
 from bigsharp.scoring import metrics
 
+#: How pictures are spoiled at their own size.
+_SPOILED = {
+    "noise": "Gaussian noise of σ, not clipped, by NumPy's generator from the CRC-32 of the image",
+    "jpeg": "JPEG of quality q by libjpeg, chroma (if scored) at half the resolution",
+}
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -34,6 +40,10 @@ class Rules:
         Restore and score luma, or the colour picture (SSIM then is the channels' mean).
     rounded : bool
         Round the output to 8 bits before it is scored.
+    degradation : {"bicubic", "noise", "jpeg"}
+        What spoils the picture; but for the first at its own size, which is scored to the edge.
+    quality : float, optional
+        Of JPEG, through which the LR image goes.
     """
 
     name: str
@@ -41,22 +51,41 @@ class Rules:
     border: int | None = None
     colour: str = "y"
     rounded: bool = True
+    degradation: str = "bicubic"
+    quality: float | None = None
 
     def shaved(self, scale: float) -> int:
         """The border, in pixels, that is left out at `scale`."""
-        return math.ceil(scale) if self.border is None else self.border
+        if self.border is not None:
+            return self.border
+        return math.ceil(scale) if self.degradation == "bicubic" else 0
+
+    def label(self, strength: float) -> str:
+        """What a table calls a strength of the degradation."""
+        if self.degradation != "bicubic":
+            return f"{'σ' if self.degradation == 'noise' else 'q'} {strength:g}"
+        return f"×{strength:g}" + ("" if self.quality is None else f", q {self.quality:g}")
 
     @property
     def description(self) -> str:
         """One line to print beside every table."""
         channels = "Y of BT.601 in 8 bits" if self.colour == "y" else "RGB"
+        if self.degradation != "bicubic":
+            return f"{channels}; {_SPOILED[self.degradation]}; {self._output}; mean over images"
         lr = "rounded to 8 bits" if self.lr_is_8bit else "not rounded"
-        output = "rounded and clipped" if self.rounded else "clipped"
-        border = "`scale`" if self.border is None else str(self.border)
+        if self.quality is not None:
+            lr = f"in JPEG of quality {self.quality:g}"
         return (
             f"{channels}, cropped to a multiple of the scale; LR by antialiased bicubic, {lr}; "
-            f"output {output}; border of {border} pixels shaved; mean over images"
+            f"{self._output}; mean over images"
         )
+
+    @property
+    def _output(self) -> str:
+        scaled = self.border is None and self.degradation == "bicubic"
+        border = "`scale`" if scaled else str(self.border or "no")
+        output = "rounded and clipped" if self.rounded else "clipped"
+        return f"output {output}; border of {border} pixels shaved"
 
 
 @dataclass(frozen=True)
@@ -67,7 +96,15 @@ class Score:
     ssim: float
 
 
-PROTOCOLS = {rules.name: rules for rules in (Rules("published"), Rules("8bit-lr", lr_is_8bit=True))}
+PROTOCOLS = {
+    rules.name: rules
+    for rules in (
+        Rules("published"),
+        Rules("8bit-lr", lr_is_8bit=True),
+        Rules("denoise", degradation="noise"),
+        Rules("deblock", degradation="jpeg"),
+    )
+}
 COLOURS = ("y", "rgb")
 
 
@@ -77,6 +114,7 @@ def choose(
     border: int | None = None,
     colour: str = "y",
     rounded: bool = True,
+    quality: float | None = None,
 ) -> Rules:
     """A protocol by name, changed where that is asked for; its name then tells the changes.
 
@@ -93,8 +131,15 @@ def choose(
         raise BigsharpError(f"a border has at least 0 pixels, not {border}")
     changes = [] if border is None else [f"border {border}"]
     changes += ["rgb"] * (colour == "rgb") + ["output not rounded"] * (not rounded)
-    full = ", ".join([name, *changes])
-    return replace(PROTOCOLS[name], name=full, border=border, colour=colour, rounded=rounded)
+    changes += [] if quality is None else [f"LR in JPEG of quality {quality:g}"]
+    return replace(
+        PROTOCOLS[name],
+        name=", ".join([name, *changes]),
+        border=border,
+        colour=colour,
+        rounded=rounded,
+        quality=quality,
+    )
 
 
 def round_to_8bit(image: Array) -> Array:

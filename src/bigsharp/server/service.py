@@ -212,6 +212,7 @@ class Service:
                 saving=options.saving,
                 max_pixels=self.settings.max_pixels,
                 colour=options.colour,  # type: ignore[arg-type]
+                cleaning=options.cleaning,
             )
             result = str(naming.name(Path(name), options.size, BESIDE))
             return Task(name, result, options, job, max(_LEAST, source.stat().st_size))
