@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 import shutil
 import signal
@@ -14,10 +15,12 @@ from PIL import Image
 
 from bigsharp.benchmark import published, table
 from bigsharp.benchmark.records import Record, RecordFile
-from bigsharp.benchmark.run import benchmark, check_bicubic
+from bigsharp.benchmark.run import benchmark, check
 from bigsharp.errors import BigsharpError
 from bigsharp.io.read import read
 from bigsharp.scoring import metrics, protocol
+
+PUBLISHED = protocol.PROTOCOLS["published"]
 
 
 @pytest.fixture
@@ -293,15 +296,92 @@ def test_check_refuses_other_images(texture: np.ndarray, tmp_path: Path) -> None
     for k in range(5):
         Image.fromarray(texture).save(folder / f"{k}.png")
     with pytest.raises(BigsharpError, match=r"bicubic scores .* 33.66 is published"):
-        check_bicubic(["Set5"], [2], root=tmp_path)
+        check(["Set5"], [2], rules=PUBLISHED, root=tmp_path)
     with pytest.raises(BigsharpError, match="no bicubic score is published"):
-        check_bicubic([str(folder)], [2])
+        check([str(folder)], [2], rules=PUBLISHED)
 
 
 def test_check_passes_on_the_published_images(image_sets: Path) -> None:
-    check_bicubic(["Set5"], [2, 3, 4], root=image_sets)
+    check(["Set5"], [2, 3, 4], rules=PUBLISHED, root=image_sets)
     with pytest.raises(BigsharpError, match="published, rgb"):
-        check_bicubic(["Set5"], [2], root=image_sets, rules=protocol.choose(colour="rgb"))
+        check(["Set5"], [2], rules=protocol.choose(colour="rgb"), root=image_sets)
+
+
+def test_check_passes_on_noise_and_jpeg_as_published(image_sets: Path) -> None:
+    rules = protocol.PROTOCOLS
+    check(["classic5"], [10, 20, 30, 40], rules=rules["deblock"], root=image_sets)
+    check(["BSD68"], [15, 25, 50], rules=rules["denoise"], root=image_sets)
+    with pytest.raises(BigsharpError, match="no input score is published"):
+        check(["BSD68"], [16], rules=rules["denoise"], root=image_sets)
+
+
+def test_jpeg_and_noise_are_scored_at_the_pictures_own_size(photos: Path) -> None:
+    (deblocked,) = benchmark([str(photos)], [20], ["input"], rules=protocol.PROTOCOLS["deblock"])
+    assert (deblocked.label, deblocked.protocol) == ("q 20", "deblock")
+    for record in deblocked.records:
+        hr = protocol.reference(read(photos / record.image))
+        buffer = io.BytesIO()
+        Image.fromarray(hr.astype(np.uint8)).save(buffer, "JPEG", quality=20)
+        stored = np.asarray(Image.open(buffer), float)
+        assert record.psnr == pytest.approx(metrics.psnr(stored, hr))
+    rules = protocol.PROTOCOLS["denoise"]
+    results = benchmark([str(photos)], [25, 50], ["input", "vdsr-denoise"], rules=rules)
+    assert [result.label for result in results] == ["σ 25"] * 2 + ["σ 50"] * 2
+    assert results[0].mean.psnr == pytest.approx(20.4, abs=0.3)
+    assert results[1].mean.psnr > results[0].mean.psnr + 3
+    # Each image has noise of its own, and always the same.
+    assert len({record.psnr for record in results[0].records}) == 5
+    assert benchmark([str(photos)], [25], ["input"], rules=rules)[0].mean == results[0].mean
+
+
+def test_photos_are_enlarged_after_jpeg_by_one_model_or_two(photos: Path) -> None:
+    methods = ["bicubic", "vdsr-deblock>bicubic", "vdsr"]
+    rules = protocol.choose(quality=15)
+    plain, cleaned, _ = benchmark([str(photos)], [2], methods, rules=rules)
+    assert plain.label == "×2, q 15"
+    assert plain.protocol == "published, LR in JPEG of quality 15"
+    (clean,) = benchmark([str(photos)], [2], ["bicubic"])
+    assert plain.mean.psnr < clean.mean.psnr - 0.2
+    assert cleaned.records[0].weights.endswith(">")
+    assert cleaned.mean.psnr != plain.mean.psnr
+
+
+def test_the_command_scores_every_task(photos: Path, tmp_path: Path, command) -> None:
+    done = command("benchmark", "--task", "photo", "--data", photos, "--scale", "2", "--level",
+                   "30,90", "--methods", "bicubic", "-o", tmp_path / "photo")  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    text = (tmp_path / "photo" / "table.md").read_text()
+    assert "×2, q 30" in text
+    assert "×2, q 90" in text
+    assert "LR by antialiased bicubic, in JPEG of quality 90" in text
+    done = command("benchmark", "--task", "denoise", "--data", photos, "--level", "15", "--methods",
+                   "input,vdsr-denoise", "--report", "-o", tmp_path / "noise")  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "σ 15" in (tmp_path / "noise" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--task", "dance"], "no task is called 'dance'"),
+        (["--task", "denoise", "--level", "0"], "σ is a number above 0, at most 255, not 0"),
+        (
+            ["--task", "deblock", "--level", "101"],
+            "JPEG has whole qualities from 1 to 100, not",
+        ),
+        (["--task", "photo", "--level", "9.5"], "JPEG has whole qualities"),
+        (["--task", "photo", "--report"], "--report shows one protocol"),
+        (["--task", "deblock", "--protocol", "8bit-lr"], "--protocol is for upscaling"),
+        (["--task", "upscale", "--methods", "input"], "keep their size; take bicubic"),
+    ],
+)
+def test_tasks_that_cannot_be_are_one_line(
+    options: list[str], told: str, photos: Path, tmp_path: Path, command
+) -> None:
+    done = command("benchmark", "--data", photos, "--no-files", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -310,7 +390,7 @@ def test_check_passes_on_the_published_images(image_sets: Path) -> None:
         (["--data", "Set6"], ["Set6: neither a known image set", "(there: Set5)"]),
         (["--data", "Set14"], ["Set14 is not there"]),
         (["--data", "Set5"], ["Set5 has 5 images, here are 3"]),
-        (["--data", "photos", "--scale", "30"], ["img_0.png: too small to be scored at scale 30"]),
+        (["--data", "photos", "--scale", "30"], ["img_0.png: too small to be scored at ×30"]),
         (["--data", "photos", "--methods", "vdsrr"], ["no model is called 'vdsrr'"]),
         (["--data", "photos", "--methods", "bicubic,bicubic"], ["two methods are called"]),
         (["--data", "photos", "--methods", "a=photos"], ["would be 70 × 60", "img_0.png"]),

@@ -71,7 +71,7 @@ def test_a_halo_smaller_than_the_receptive_field_would_show(checkpoint: Path) ->
 class Stub:
     """An engine that notes what it is given and makes it brighter."""
 
-    name, halo, parameters = "stub", 3, None
+    name, halo, parameters, task = "stub", 3, None, "upscale"
 
     def __init__(self, *scales: float) -> None:
         self.scales = scales

@@ -132,7 +132,7 @@ class Upscaler:
             tile=tile,
             max_pixels=max_pixels,
             colour=colour,
-            cleaning=Cleaning.before_enlarging(clean),
+            cleaning=Cleaning.before_enlarging(clean, self.model),
         )
         naming = jobs.Naming(overwrite=overwrite)
         return _apply(image, output, job, naming, self.restorer, self.cleaner, progress)

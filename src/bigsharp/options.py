@@ -149,7 +149,7 @@ class Enlarging(Words):
         """What is taken away first."""
         from bigsharp.restoration.cleaning import Cleaning
 
-        return Cleaning.before_enlarging(self.clean)
+        return Cleaning.before_enlarging(self.clean, self.model)
 
     @property
     def restorer(self) -> str:

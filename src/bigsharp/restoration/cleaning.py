@@ -21,7 +21,7 @@ from bigsharp.io.picture import Jpeg, Picture
 from bigsharp.limits import shown
 from bigsharp.restoration.models import CLEANERS, open_model
 from bigsharp.restoration.pipeline import COLOURS, planes_of, upscale_picture
-from bigsharp.restoration.restorer import Progress, Restorer, shifted, silent
+from bigsharp.restoration.restorer import BICUBIC, Progress, Restorer, shifted, silent
 from bigsharp.restoration.target import Target, choose_target
 from bigsharp.weights.file import Task
 
@@ -93,8 +93,10 @@ class Cleaning:
         return cls(_strength("denoise", denoise), _strength("deblock", deblock))
 
     @classmethod
-    def before_enlarging(cls, clean: str) -> Cleaning:
+    def before_enlarging(cls, clean: str, model: str) -> Cleaning:
         """What is taken away first: nothing, JPEG's damage by the file's tables, or a level.
+
+        Who asks for plain interpolation gets that alone, unless a level is named.
 
         Raises
         ------
@@ -103,7 +105,7 @@ class Cleaning:
         """
         if clean not in get_args(Clean):
             raise BigsharpError(f"`clean`: {', '.join(get_args(Clean))}; not {shown(clean)}")
-        if clean == "off":
+        if clean == "off" or (clean == "auto" and model == BICUBIC):
             return cls()
         if clean == "auto":
             return cls(deblock="auto")
