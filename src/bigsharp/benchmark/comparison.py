@@ -102,7 +102,8 @@ class Comparison:
     Attributes
     ----------
     name : str
-    scale : float
+    label : str
+        What spoiled it, as a table has that.
     truth : ndarray of uint8, shape (H, W, 3)
     restored : dict of str to ndarray of uint8, shape (H, W, 3)
     scores : dict of str to Score
@@ -110,7 +111,7 @@ class Comparison:
     """
 
     name: str
-    scale: float
+    label: str
     truth: Array
     restored: Mapping[str, Array]
     scores: Mapping[str, Score]
@@ -129,7 +130,7 @@ def compare(
         if record.image == path.name
     }
     restored = {name: _as_8bit(methods[name].restore(case)) for name in scores}
-    return Comparison(path.name, first.scale, _as_8bit(hr), restored, scores)
+    return Comparison(path.name, first.label, _as_8bit(hr), restored, scores)
 
 
 def telling_box(comparison: Comparison) -> Box:

@@ -47,7 +47,7 @@ def crops(comparison: Comparison, box: Box) -> Figure:
         (box.left, box.top), box.width, box.height, fill=False, edgecolor=_MARK, linewidth=1.5
     )
     whole.add_patch(edge)
-    whole.set_xlabel(f"{comparison.name}, ×{comparison.scale:g}")
+    whole.set_xlabel(f"{comparison.name}, {comparison.label}")
     best = max(comparison.scores.values(), key=lambda score: score.psnr)
     for number, (name, image) in enumerate(parts.items()):
         axes = figure.add_subplot(grid[number // columns, 2 + number % columns])
@@ -89,7 +89,7 @@ def cost(results: Sequence[Result], methods: Mapping[str, Method]) -> Figure:
         axes.margins(x=0.25, y=0.15)
         axes.set_xlabel(label)
         axes.grid(alpha=0.3)
-    by_time.set_ylabel(f"PSNR on {first.data}, ×{first.scale:g} (dB)")
+    by_time.set_ylabel(f"PSNR on {first.data}, {first.label} (dB)")
     return figure
 
 
@@ -105,7 +105,7 @@ def distribution(results: Sequence[Result]) -> Figure:
     for number, (place, psnr) in enumerate(zip(places, values, strict=True)):
         axes.plot(psnr, [place] * len(psnr), "o", alpha=0.5, markersize=4, color=f"C{number}")
     axes.set_yticks(places, [result.method for result in results])
-    axes.set_xlabel(f"PSNR of each image of {results[0].data}, ×{results[0].scale:g} (dB)")
+    axes.set_xlabel(f"PSNR of each image of {results[0].data}, {results[0].label} (dB)")
     axes.grid(alpha=0.3, axis="x")
     return figure
 

@@ -75,14 +75,15 @@ def write_report(
     BigsharpError
         A crop is not inside its image, or something cannot be written.
     """
-    groups: dict[tuple[str, float], list[Result]] = {}
+    groups: dict[tuple[str, str], list[Result]] = {}
     for result in results:
-        groups.setdefault((result.data, result.scale), []).append(result)
+        groups.setdefault((result.data, result.label), []).append(result)
     shown: dict[str, list[dict[str, str]]] = {"crops": [], "images": [], "cost": []}
     sliders = []
-    for (data, scale), group in groups.items():
-        place = f"{Path(data).name}-x{scale:g}"
-        caption = f"{Path(data).name}, ×{scale:g}"
+    for (data, label), group in groups.items():
+        plain = label.translate({ord("×"): "x", ord("σ"): "sigma", ord(" "): ""})
+        place = f"{Path(data).name}-{plain}"
+        caption = f"{Path(data).name}, {label}"
         for path, box in images[data]:
             comparison = compare(group, path, rules, methods)
             box = box or telling_box(comparison)
@@ -134,7 +135,7 @@ def _slider(comparison: Comparison) -> list[dict[str, Any]]:
     return [
         {
             "name": comparison.name,
-            "scale": comparison.scale,
+            "label": comparison.label,
             "width": comparison.truth.shape[1],
             "left": left,
             "right": ordered[-1],

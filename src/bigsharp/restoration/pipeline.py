@@ -33,11 +33,14 @@ _DRAWN = 0.01
 _EDGE = 0.15
 
 #: What of a colour picture is restored.
-Colour = Literal["auto", "luma", "rgb", "ycbcr"]
+Colour = Literal["auto", "luma", "rgb"]
+
+#: The same, and luma and chroma.
+Planes = Literal["auto", "luma", "rgb", "ycbcr"]
 
 #: What of a picture is restored for which task, unless it is said: noise lies in each of red, green
 #: and blue; JPEG spoils luma and chroma.
-COLOURS: Mapping[Task, Colour] = {"upscale": "luma", "denoise": "rgb", "deblock": "ycbcr"}
+COLOURS: Mapping[Task, Planes] = {"upscale": "luma", "denoise": "rgb", "deblock": "ycbcr"}
 
 Maps = tuple[AxisMap, AxisMap]
 
@@ -49,7 +52,7 @@ def upscale_picture(
     *,
     tile: int = TILE,
     dtype: Any = None,
-    colour: Colour = "luma",
+    colour: Planes = "luma",
     progress: Progress = silent,
 ) -> Picture:
     """Enlarge and restore a picture; or clean it at its own size, if that is the restorer's task.
@@ -130,7 +133,7 @@ def _resample(
     target: Target,
     restorer: Restorer,
     dtype: np.dtype[Any],
-    colour: Colour,
+    colour: Planes,
     tile: int,
     progress: Progress,
 ) -> Picture:
@@ -156,7 +159,7 @@ def _parts(
     picture: Picture,
     target: Target,
     restorer: Restorer,
-    colour: Colour,
+    colour: Planes,
     tile: int,
     progress: Progress,
 ) -> Iterator[tuple[Window, list[Array]]]:
@@ -178,7 +181,7 @@ def _restores_alpha(picture: Picture, restorer: Restorer) -> bool:
     return alpha is not None and restorer.task == "upscale" and bool((alpha != alpha[0, 0]).any())
 
 
-def planes_of(pixels: Array, colour: Colour) -> list[Array]:
+def planes_of(pixels: Array, colour: Planes) -> list[Array]:
     """Grey values, luma, or three planes, float32 in [0, 1], (H, W) each."""
     if pixels.ndim == 2:
         return [to_unit(pixels)]
@@ -195,7 +198,7 @@ def planes_of(pixels: Array, colour: Colour) -> list[Array]:
 
 
 def _coloured(
-    restored: list[Array], pixels: Array, maps: Maps, window: Window, colour: Colour
+    restored: list[Array], pixels: Array, maps: Maps, window: Window, colour: Planes
 ) -> Array:
     """Restored colours; or luma with the small picture's interpolated chroma; grey stays grey."""
     if pixels.ndim == 2:

@@ -11,6 +11,7 @@ from bigsharp.errors import as_line
 from bigsharp.io.formats import FORMATS
 from bigsharp.io.write import SUBSAMPLINGS
 from bigsharp.options import Options, types_of, word
+from bigsharp.restoration.cleaning import Clean
 from bigsharp.restoration.models import available_models
 from bigsharp.restoration.pipeline import Colour
 
@@ -133,6 +134,7 @@ def _form() -> Schema:
         "model": available_models(),
         "format": [entry.extensions[0][1:] for entry in FORMATS],
         "colour": list(get_args(Colour)),
+        "clean": list(get_args(Clean)),
         "subsampling": list(SUBSAMPLINGS),
         "depth": [8, 16],
     }
