@@ -8,10 +8,10 @@ from PIL import Image
 
 from bigsharp.errors import BigsharpError
 from bigsharp.image.resize import imresize
-from bigsharp.scoring import protocol
+from bigsharp.scoring import degradations, protocol
 from bigsharp.training.images import hold_out, load_images, zoom_out
 from bigsharp.training.patches import PatchSampler
-from bigsharp.training.spoiling import Blur, Jpeg, Noise
+from bigsharp.training.spoiling import Blur, Jpeg, Noise, Photo
 from bigsharp.training.validation import ValidationSet
 
 CPU = torch.device("cpu")
@@ -131,7 +131,7 @@ def test_what_cannot_be_trained_on_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scale", [3, 2.5])
 def test_validation_is_the_published_protocol(scale: float) -> None:
     smooth = imresize(imresize(noise(80, 72), 0.25), 4)
-    held_out = ValidationSet.make([smooth], "bicubic", scale, 37, CPU)
+    held_out = ValidationSet.make([smooth], "bicubic", scale, None, 37, CPU)
     hr = protocol.crop(smooth[21:58, 17:54].astype(float), scale)
     assert held_out.hr.shape == (1, 1, *hr.shape)
     ilr = imresize(imresize(hr, 1 / scale), scale)
@@ -150,7 +150,7 @@ def test_noise_has_the_strengths_asked_for() -> None:
     assert 43 < spread.max() < 48
     assert abs(float(spread.mean()) - 25) < 1.5
     assert abs(float(added.mean())) < 0.2
-    held_out = ValidationSet.make([image], "noise", 25, 64, CPU)
+    held_out = ValidationSet.make([image], "noise", 1, 25, 64, CPU)
     assert held_out.name == "sigma25"
     assert float((held_out.spoiled - held_out.hr).std() * 255) == pytest.approx(25, abs=1)
     assert held_out.psnr(held_out.hr) == np.inf
@@ -183,3 +183,34 @@ def test_jpeg_patches_lie_anywhere_on_the_grid_of_what_pillow_makes() -> None:
                         assert got * 255 == pytest.approx(compressed[part], abs=1e-3)
         assert found == 1
     assert len({place[1:] for place in seen}) > 20
+
+
+@pytest.mark.parametrize("scale", [2, 2.5])
+def test_a_photo_s_patch_is_the_ilr_of_what_jpeg_left_of_the_lr_image(scale: float) -> None:
+    spoiling = Photo([scale], 40, 40, 0, 16)
+    image = imresize(noise(12, 12), (16 + spoiling.phases - 1) / 12)
+    sampler = PatchSampler([image], spoiling, 16, CPU, 0)
+    spoiled, hr = sampler.batch(6)
+    padded = np.pad(image, spoiling.margin, mode="edge")
+    for got, clean in zip(spoiled[:, 0].numpy(), hr[:, 0].numpy(), strict=True):
+        found = 0
+        for view in eight_ways(padded):
+            lr = degradations.jpeg(imresize(view.astype(float), 1 / scale), 40)
+            large = imresize(lr, scale)
+            places = range(spoiling.margin, spoiling.margin + spoiling.phases)
+            for top in places:
+                for left in places:
+                    part = (slice(top, top + 16), slice(left, left + 16))
+                    if np.allclose(view[part] / 255, clean, atol=1e-6):
+                        found += 1
+                        assert got * 255 == pytest.approx(large[part], abs=1e-2)
+        assert found == 1
+
+
+def test_a_share_of_photos_is_clean() -> None:
+    image = imresize(noise(12, 12), 8.0)
+    images = [image] * 2
+    whole = PatchSampler(images, Photo([2], 20, 100, 0.25, 16), 16, CPU, 0).batch(400)
+    clean = PatchSampler(images, Photo([2], 20, 100, 0.9999, 16), 16, CPU, 0).batch(400)
+    same = (whole[0] - clean[0]).abs().amax(dim=(1, 2, 3)) < 1e-6
+    assert float(same.float().mean()) == pytest.approx(0.25, abs=0.06)

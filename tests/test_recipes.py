@@ -13,7 +13,7 @@ from bigsharp.training.recipe import Recipe, from_dict, load_recipe, shipped
 NAMES = {
     "drcn", "drcn-64", "drcn-basic", "drcn-paper", "srcnn-915", "srcnn-955",
     "srcnn-955-tune", "vdsr", "vdsr-gpu", "vdsr-paper", "vdsr-anneal", "vdsr-trunk", "vdsr-tune",
-    "vdsr-denoise", "vdsr-deblock",
+    "vdsr-denoise", "vdsr-deblock", "vdsr-photo",
 }  # fmt: skip
 
 
@@ -114,15 +114,19 @@ def test_a_recipe_may_take_noise_or_jpeg_in_the_place_of_scales() -> None:
     assert (recipe.task, recipe.trained_scales) == ("denoise", (1,))
     assert recipe.trained_levels == (15, 50)
     recipe = Recipe("a", "vdsr", degradation="jpeg", levels=(10,), level_range=(5, 95))
-    assert (recipe.task, recipe.trained_levels, recipe.validated) == ("deblock", (5, 95), (10,))
+    assert (recipe.task, recipe.trained_levels) == ("deblock", (5, 95))
+    assert recipe.validated == ((1, 10),)
     with pytest.raises(BigsharpError, match="takes no scale"):
         recipe.changed(scales=[2])
+    photo = Recipe("a", "vdsr", degradation="photo", scales=(2, 3), levels=(30,))
+    assert photo.validated == ((2, None), (2, 30), (3, None), (3, 30))
+    assert (photo.task, photo.trained_scales) == ("upscale", (2, 3))
 
 
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"degradation": "fog"}, "degradation is 'fog', not one of bicubic, noise, jpeg"),
+        ({"degradation": "fog"}, "degradation is 'fog', not one of bicubic, photo, noise, jpeg"),
         ({"degradation": "noise"}, "needs levels to validate on"),
         ({"degradation": "noise", "levels": (-1,)}, "levels must be numbers from 0 to 255"),
         ({"degradation": "jpeg", "levels": (0,)}, "levels must be numbers from 1 to 100"),

@@ -24,7 +24,7 @@ from bigsharp.io.picture import Picture
 from bigsharp.io.read import read
 from bigsharp.restoration.restorer import BICUBIC, Progress, silent
 from bigsharp.scoring import protocol
-from bigsharp.scoring.degradations import DEGRADATIONS, TASKS
+from bigsharp.scoring.degradations import DEGRADATIONS, TASKS, jpeg
 from bigsharp.scoring.metrics import psnr
 from bigsharp.scoring.protocol import Rules, Score
 from bigsharp.scoring.sets import find_images
@@ -341,5 +341,5 @@ def make_case(data: str, path: Path, scale: float, rules: Rules) -> tuple[Case, 
     else:
         lr = protocol.degrade(hr, scale, rules)
     if rules.quality is not None:
-        lr = DEGRADATIONS["jpeg"](lr, rules.quality, random)
+        lr = jpeg(lr, rules.quality)
     return Case(data, path, scale, Picture(lr / 255), (hr.shape[0], hr.shape[1]), rules.colour), hr

@@ -15,7 +15,9 @@ from bigsharp.scoring.protocol import round_to_8bit
 from bigsharp.weights.file import Task
 
 #: What a network is for, by the degradation that it was trained on.
-TASKS: Mapping[str, Task] = {"bicubic": "upscale", "noise": "denoise", "jpeg": "deblock"}
+TASKS: Mapping[str, Task] = {
+    "bicubic": "upscale", "photo": "upscale", "noise": "denoise", "jpeg": "deblock",
+}  # fmt: skip
 
 
 class Degradation(Protocol):
@@ -38,9 +40,19 @@ class Degradation(Protocol):
         ...
 
 
-def bicubic(hr: Array, strength: float, random: np.random.Generator) -> Array:
-    """The ILR of a cropped picture: `strength` is the scale; see `protocol`."""
-    lr = protocol.degrade(hr, strength, protocol.PROTOCOLS["published"])
+def bicubic(hr: Array, scale: float, quality: float | None = None) -> Array:
+    """The ILR of a cropped picture under the published protocol.
+
+    Parameters
+    ----------
+    hr : ndarray, shape (H, W), in [0, 255]
+    scale : float
+    quality : float, optional
+        Of JPEG, through which the LR image goes.
+    """
+    lr = protocol.degrade(hr, scale, protocol.PROTOCOLS["published"])
+    if quality is not None:
+        lr = jpeg(lr, quality)
     return protocol.interpolate(lr, hr.shape)
 
 
@@ -52,7 +64,7 @@ def noise(hr: Array, strength: float, random: np.random.Generator) -> Array:
     return hr + random.normal(0, strength, hr.shape)
 
 
-def jpeg(hr: Array, strength: float, random: np.random.Generator) -> Array:
+def jpeg(hr: Array, strength: float, random: np.random.Generator | None = None) -> Array:
     """What is left after JPEG of quality `strength`, 1 to 100, by libjpeg's tables; whole values.
 
     Chroma, if any, at half the resolution (4:2:0), as most files have it.
@@ -63,4 +75,5 @@ def jpeg(hr: Array, strength: float, random: np.random.Generator) -> Array:
     return np.asarray(Image.open(buffer), np.float64)
 
 
-DEGRADATIONS: Mapping[str, Degradation] = {"bicubic": bicubic, "noise": noise, "jpeg": jpeg}
+#: Those that leave a picture's size.
+DEGRADATIONS: Mapping[str, Degradation] = {"noise": noise, "jpeg": jpeg}

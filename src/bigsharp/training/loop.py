@@ -170,7 +170,7 @@ class Trainer:
         )
         self.validation = [
             ValidationSet.make(
-                held_out, recipe.degradation, strength, recipe.validation_crop, self.device
+                held_out, recipe.degradation, *strength, recipe.validation_crop, self.device
             )
             for strength in recipe.validated
         ]

@@ -33,7 +33,7 @@ _AT_LEAST_1 = (
 )  # fmt: skip
 _AT_LEAST_0 = (
     "lr_adam", "lr_end", "momentum", "weight_decay", "clip", "warmup", "alpha_steps", "ema",
-    "exact", "recycle_every", "final_share", "rim", "seed", "step_every",
+    "clean", "exact", "recycle_every", "final_share", "rim", "seed", "step_every",
     "supervised",
 )  # fmt: skip
 _AT_MOST = {
@@ -44,7 +44,7 @@ _AT_MOST = {
 _LIKE = {"name": "mine", "architecture": "vdsr", "options": {}}
 
 #: The weakest and the strongest level of a degradation that leaves the size.
-_LEVELS = {"noise": (0, 255), "jpeg": (1, 100)}
+_LEVELS = {"noise": (0, 255), "jpeg": (1, 100), "photo": (1, 100)}
 
 #: The side of JPEG's blocks: what a patch is cut from is larger by as much.
 _GRID = 8
@@ -70,13 +70,16 @@ class Recipe:
         Images taken out of `data` for validation.
     zooms : list of float
         Sizes, at most 1, at which each image is trained on.
-    degradation : {"bicubic", "noise", "jpeg"}
-        What spoils the patches: the blur of a scale, Gaussian noise, or JPEG.
+    degradation : {"bicubic", "photo", "noise", "jpeg"}
+        What spoils the patches: the blur of a scale, and "photo": JPEG of the small picture;
+        Gaussian noise, or JPEG, at their own size.
     levels : list of float
-        For noise and JPEG, in the place of scales: standard deviations in grey levels, or
-        qualities. They are validated on.
+        Standard deviations in grey levels, or qualities; but for "photo" in the place of scales.
+        They are validated on.
     level_range : list of float
         [lowest, highest] that is trained on, drawn evenly; by default that of `levels`.
+    clean : float
+        Under "photo", the share of the patches without JPEG.
     scales : list of float
         Validated on, and trained on: each patch is degraded at one of them, drawn evenly; any real
         number > 1.
@@ -143,6 +146,7 @@ class Recipe:
     degradation: str = "bicubic"
     levels: tuple[float, ...] = ()
     level_range: tuple[float, ...] = ()
+    clean: float = 0.0
     scales: tuple[float, ...] = (2, 3, 4)
     scale_range: tuple[float, ...] = ()
     exact: float = 0.0
@@ -194,7 +198,7 @@ class Recipe:
         self._check_numbers()
         if self.task == "upscale":
             self._check_scales()
-        else:
+        if self.degradation != "bicubic":
             self._check_levels()
         self._check_steps()
         self._check_data()
@@ -208,7 +212,7 @@ class Recipe:
         for key in _AT_LEAST_0:
             if not 0 <= getattr(self, key) < math.inf:
                 self._refuse(f"{key} must be a number of at least 0")
-        for key in ("ema", "exact"):
+        for key in ("clean", "ema", "exact"):
             if not getattr(self, key) < 1:
                 self._refuse(f"{key} must be below 1")
         for key in (*_AT_LEAST_1, *_AT_LEAST_0, "lr"):
@@ -234,7 +238,8 @@ class Recipe:
         if self.validation_crop < smallest:
             self._refuse(f"validation_crop must be at least {smallest}")
         # What a patch is cut from has a margin of two bicubic kernels, and a phase of the LR grid.
-        self._check_memory(9 * largest + 2, len(self.drawn_scales))
+        around = 9 * largest + 2 + (_GRID * largest if self.degradation == "photo" else 0)
+        self._check_memory(around, len(self.drawn_scales))
 
     def _check_levels(self) -> None:
         low, high = _LEVELS[self.degradation]
@@ -245,7 +250,8 @@ class Recipe:
             self._refuse(f"degradation {self.degradation} needs levels to validate on")
         if self.level_range and not operator.lt(*self._pair("level_range")):
             self._refuse("level_range must be two numbers, the lower first")
-        self._check_memory(_GRID, 1)
+        if self.degradation != "photo":
+            self._check_memory(_GRID, 1)
 
     def _check_memory(self, around: float, matrices: int) -> None:
         region = (self.patch + around) ** 2
@@ -307,9 +313,11 @@ class Recipe:
         return TASKS[self.degradation]
 
     @property
-    def validated(self) -> tuple[float, ...]:
-        """The strengths of the degradation that are validated on."""
-        return self.scales if self.task == "upscale" else self.levels
+    def validated(self) -> tuple[tuple[float, float | None], ...]:
+        """What is validated on: a scale (1 at the pictures' own size), and a level or none."""
+        if self.task != "upscale":
+            return tuple((1.0, level) for level in self.levels)
+        return tuple((scale, level) for scale in self.scales for level in (None, *self.levels))
 
     @property
     def trained_levels(self) -> tuple[float, float]:

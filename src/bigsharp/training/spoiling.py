@@ -66,12 +66,12 @@ class Spoiling(Protocol):
         ...
 
 
-def blur_matrix(length: int, scale: float) -> Array:
-    """Shrink one axis by `scale` and enlarge it back, as a (length, length) matrix."""
+def _shrink_and_enlarge(length: int, scale: float) -> tuple[Array, Array]:
+    """Matrices that shrink one axis by `scale`, and that enlarge it back, float32."""
     shrunk = scaled_size(length, 1 / scale)
     shrink = AxisMap.bicubic(length, shrunk, 1 / scale).matrix(length)
     enlarge = AxisMap.bicubic(shrunk, length, scale).matrix(shrunk)
-    return enlarge @ shrink
+    return shrink.astype(np.float32), enlarge.astype(np.float32)
 
 
 class Blur:
@@ -95,8 +95,9 @@ class Blur:
         self.margin = math.ceil(4 * max(scales)) + 1
         self.phases = math.ceil(max(scales))
         side = patch + self.phases - 1 + 2 * self.margin
-        blurs = np.stack([blur_matrix(side, scale) for scale in scales])
-        self.blurs = torch.from_numpy(blurs.astype(np.float32)).to(device)
+        pairs = (_shrink_and_enlarge(side, scale) for scale in scales)
+        blurs = np.stack([enlarge @ shrink for shrink, enlarge in pairs])
+        self.blurs = torch.from_numpy(blurs).to(device)
 
     def __call__(self, cut: Cut) -> Tensor:
         """Blur the patches."""
@@ -145,13 +146,61 @@ class Jpeg:
         """Compress the squares, and cut the patches out."""
         qualities = self.low + (cut.chance * (self.high - self.low + 1)).long()
         squares = (cut.region * 255).cpu().numpy()
-        random = np.random.default_rng(0)
         spoiled = np.stack([
-            degradations.jpeg(square, quality, random)
+            degradations.jpeg(square, quality)
             for square, quality in zip(squares, qualities.tolist(), strict=True)
         ])  # fmt: skip
         region = torch.from_numpy(spoiled.astype(np.float32) / 255).to(cut.region.device)
         return _inside(region, cut.rows, cut.columns)
+
+
+class Photo:
+    """ILR of an LR image that went through JPEG, or, of a share of the patches, did not.
+
+    Parameters
+    ----------
+    scales : sequence of float
+        Drawn evenly, one a patch.
+    low, high : float
+        Qualities, drawn evenly.
+    clean : float
+        The share without JPEG, whose LR image is not rounded either.
+    patch : int
+        Side of a patch in HR pixels.
+    """
+
+    is_random = False
+
+    def __init__(
+        self, scales: Sequence[float], low: float, high: float, clean: float, patch: int
+    ) -> None:
+        self.margin = math.ceil(4 * max(scales)) + 1
+        # Of the grid of JPEG's blocks, which is LR.
+        self.phases = Jpeg.phases * math.ceil(max(scales))
+        self.low, self.high, self.clean = round(low), round(high), clean
+        side = patch + self.phases - 1 + 2 * self.margin
+        self.maps = [_shrink_and_enlarge(side, scale) for scale in scales]
+
+    def __call__(self, cut: Cut) -> Tensor:
+        """Shrink the squares, compress them, and enlarge the patches."""
+        regions, rows, columns = (t.cpu().numpy() for t in (cut.region, cut.rows, cut.columns))
+        # One number decides three things: its digits are as good as independent.
+        places = (cut.chance * len(self.maps)).cpu().numpy()
+        patches = [
+            self._spoiled(region, place, row, column)
+            for region, place, row, column in zip(regions, places, rows, columns, strict=True)
+        ]
+        return torch.from_numpy(np.stack(patches)).to(cut.region.device)
+
+    def _spoiled(self, region: Array, place: float, rows: Array, columns: Array) -> Array:
+        shrink, enlarge = self.maps[int(place)]
+        lr = shrink @ region @ shrink.T
+        chance = place % 1
+        if chance >= self.clean:
+            share = (chance - self.clean) / (1 - self.clean)
+            quality = self.low + int(share * (self.high - self.low + 1))
+            lr = degradations.jpeg(lr * 255, quality).astype(np.float32) / 255
+        return enlarge[rows] @ lr @ enlarge[columns].T
 
 
 def _inside(region: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -166,4 +215,6 @@ def make_spoiling(recipe: Recipe, device: torch.device) -> Spoiling:
         return Noise(*recipe.trained_levels)
     if recipe.degradation == "jpeg":
         return Jpeg(*recipe.trained_levels)
+    if recipe.degradation == "photo":
+        return Photo(recipe.drawn_scales, *recipe.trained_levels, recipe.clean, recipe.patch)
     return Blur(recipe.drawn_scales, recipe.patch, device)

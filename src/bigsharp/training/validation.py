@@ -12,10 +12,10 @@ from torch import Tensor
 from bigsharp.image.arrays import Array
 from bigsharp.networks.network import Network
 from bigsharp.scoring import protocol
-from bigsharp.scoring.degradations import DEGRADATIONS, TASKS
+from bigsharp.scoring.degradations import DEGRADATIONS, TASKS, bicubic
 
-#: Before a strength, in logs.
-_SIGNS = {"bicubic": "x", "noise": "sigma", "jpeg": "q"}
+#: Before a level, in logs.
+_SIGNS = {"photo": "q", "noise": "sigma", "jpeg": "q"}
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ValidationSet:
     Attributes
     ----------
     name : str
-        Of the degradation, with its strength: x2, sigma25, q10 …
+        Of the degradation, with its strength: x2, x2q30, sigma25, q10 …
     border : int
         Pixels along the edges that are not scored.
     spoiled, hr : Tensor, shape (N, 1, H, W), in [0, 1] or about
@@ -41,7 +41,8 @@ class ValidationSet:
         cls,
         images: Sequence[Array],
         degradation: str,
-        strength: float,
+        scale: float,
+        level: float | None,
         crop: int,
         device: torch.device,
     ) -> ValidationSet:
@@ -51,15 +52,17 @@ class ValidationSet:
         pairs = []
         for image in images:
             top, left = ((n - crop) // 2 for n in image.shape)
-            hr = image[top : top + crop, left : left + crop].astype(float)
+            hr = protocol.crop(image[top : top + crop, left : left + crop].astype(float), scale)
             if upscales:
-                hr = protocol.crop(hr, strength)
-            pairs.append((DEGRADATIONS[degradation](hr, strength, random), hr))
+                pairs.append((bicubic(hr, scale, level), hr))
+            else:
+                pairs.append((DEGRADATIONS[degradation](hr, level or 0, random), hr))
         spoiled, hr_all = (np.stack(side)[:, None] / 255 for side in zip(*pairs, strict=True))
-        published = protocol.PROTOCOLS["published"]
+        name = f"x{scale:g}" if upscales else ""
+        name += "" if level is None else f"{_SIGNS[degradation]}{level:g}"
         return cls(
-            f"{_SIGNS[degradation]}{strength:g}",
-            published.shaved(strength) if upscales else 0,
+            name,
+            protocol.PROTOCOLS["published"].shaved(scale) if upscales else 0,
             torch.from_numpy(spoiled.astype(np.float32)).to(device),
             torch.from_numpy(hr_all.astype(np.float32)).to(device),
         )
