@@ -166,6 +166,8 @@ def test_the_command_restores_as_the_library_does(
     assert np.array_equal(read(written).pixels, read(tmp_path / "out" / "b.png").pixels)
     done = command("upscale", tmp_path / "a.jpg")
     assert "JPEG of quality 20: deblocked" in done.stdout
+    done = command("upscale", tmp_path / "b.png")
+    assert "deblock" not in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -449,14 +449,16 @@ def restore(
         check_pixels("what the model restores", *step.size, 4 * job.max_pixels)
     dtype = write.dtype_of(picture, job.saving)
     steps, said = choose_steps(picture, job.cleaning)
-    if said:
+    keeps_size = target.size == picture.size
+    # Who enlarges need not hear of what was not done.
+    if said and (steps or keeps_size):
         tell("; ".join(said))
     if steps:
-        own, all_ = picture.size[0] * picture.size[1] * len(steps), target.height * target.width
-        all_ = own + (all_ if target.size != picture.size else 0)
+        first = picture.size[0] * picture.size[1] * len(steps)
+        pixels = first + (0 if keeps_size else target.height * target.width)
         cleaner = cleaner or Cleaner()
-        picture = cleaner.clean(picture, steps, job.tile, shifted(0, all_, progress))
-        progress = shifted(own, all_, progress)
+        picture = cleaner.clean(picture, steps, job.tile, shifted(0, pixels, progress))
+        progress = shifted(first, pixels, progress)
     return upscale_picture(
         picture,
         target,
