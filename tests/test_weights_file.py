@@ -1,5 +1,6 @@
 """What a weights file says of its network is all that an engine needs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import torch
 from torch import nn
 
 from bigsharp import networks
+from bigsharp.engines import open_engine
 from bigsharp.errors import BigsharpError
+from bigsharp.restoration.models import open_model
 from bigsharp.weights import file
 from bigsharp.weights.file import Graph
 from bigsharp.weights.onnx import to_onnx
@@ -76,4 +79,23 @@ def test_a_graph_that_cannot_be_is_no_weights_file(tmp_path: Path, change: dict)
     path = tmp_path / "bad.safetensors"
     path.write_bytes(file.to_bytes(packed).replace(b"zeros", b"mirro"))
     with pytest.raises(BigsharpError, match=r"bad\.safetensors: not a weights file"):
+        file.read(path)
+
+
+def test_every_kind_of_file_says_what_its_network_is_for(tmp_path: Path) -> None:
+    architecture, network = draw("vdsr")
+    packed = networks.pack(architecture, network, (1,), "denoise")
+    for suffix, content in {
+        ".safetensors": file.to_bytes(packed),
+        ".onnx": to_onnx(packed),
+        ".pt": networks.to_checkpoint(packed),
+    }.items():
+        path = tmp_path / f"a{suffix}"
+        path.write_bytes(content)
+        opened = open_engine(path)
+        assert (opened.task, tuple(opened.scales)) == ("denoise", (1,))
+        assert open_model(str(path)).task == "denoise"
+    path = tmp_path / "b.safetensors"
+    path.write_bytes(file.to_bytes(replace(packed, task="dance")))
+    with pytest.raises(BigsharpError, match="not a weights file"):
         file.read(path)
