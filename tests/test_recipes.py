@@ -128,6 +128,7 @@ def test_a_recipe_may_take_noise_or_jpeg_in_the_place_of_scales() -> None:
     [
         ({"degradation": "fog"}, "degradation is 'fog', not one of bicubic, photo, noise, jpeg"),
         ({"degradation": "noise"}, "needs levels to validate on"),
+        ({"levels": (15,)}, "go with degradation photo, noise or jpeg"),
         ({"degradation": "noise", "levels": (-1,)}, "levels must be numbers from 0 to 255"),
         ({"degradation": "jpeg", "levels": (0,)}, "levels must be numbers from 1 to 100"),
         ({"degradation": "jpeg", "levels": (9,), "level_range": (9, 200)}, "level_range must be"),

@@ -200,6 +200,8 @@ class Recipe:
             self._check_scales()
         if self.degradation != "bicubic":
             self._check_levels()
+        elif self.levels or self.level_range or self.clean:
+            self._refuse("levels, level_range and clean go with degradation photo, noise or jpeg")
         self._check_steps()
         self._check_data()
 
