@@ -160,7 +160,8 @@ def test_it_works_in_the_background_until_it_is_stopped(lab: Path, command) -> N
 
 
 def test_a_kill_at_any_moment_loses_no_checkpoint(lab: Path, command) -> None:
-    path = queue(lab, TWO)
+    # Long enough that a crowded machine has not used it up with its first checkpoint.
+    path = queue(lab, TWO.replace("1s", "5s"))
     line = [sys.executable, "-m", "bigsharp", "queue", str(path)]
     process = subprocess.Popen(line, stdout=subprocess.DEVNULL)
     wait_for(lab / "trunk/last.pt")
