@@ -13,7 +13,7 @@ from bigsharp.io import kinds
 from bigsharp.io.formats import format_like
 from bigsharp.io.read import Reader
 from bigsharp.io.write import Saving, encode
-from bigsharp.restoration.cleaning import Clean, Cleaner, Cleaning, Strength
+from bigsharp.restoration.cleaning import Clean, Cleaner, Cleaning, Strength, cleaner_on
 from bigsharp.restoration.models import open_restorer
 from bigsharp.restoration.pipeline import Colour
 from bigsharp.restoration.restorer import Bicubic, Progress, Restorer, silent
@@ -46,7 +46,7 @@ class Upscaler:
     def __init__(self, model: str | Path = MODEL, engine: str = "auto") -> None:
         self.model = str(model)
         self.restorer = open_restorer(model, engine)
-        self.cleaner = Cleaner(engine)
+        self.cleaner = cleaner_on(engine)
 
     def __repr__(self) -> str:
         return f"Upscaler({self.model!r}, engine={self.restorer.engine!r})"
@@ -282,7 +282,6 @@ def restore(
     >>> bigsharp.restore(np.zeros((20, 30, 3), np.uint8)).shape
     (20, 30, 3)
     """
-    asked = denoise is not None or deblock is not None
     job = jobs.Job(
         Path("the picture"),
         Path("the result"),
@@ -290,11 +289,8 @@ def restore(
         saving=saving or Saving(),
         tile=tile,
         max_pixels=max_pixels,
-        cleaning=Cleaning(denoise, deblock) if asked else Cleaning("auto", "auto"),
+        cleaning=Cleaning.asked(denoise, deblock),
     )
-    cleaner = _cleaner(engine) if model is None else Cleaner.by(model, job.cleaning, engine)
+    cleaner = cleaner_on(engine) if model is None else Cleaner.by(model, job.cleaning, engine)
     naming = jobs.Naming(overwrite=overwrite, beside=jobs.RESTORED)
     return _apply(image, output, job, naming, Bicubic(), cleaner, progress)
-
-
-_cleaner = lru_cache(maxsize=2)(Cleaner)

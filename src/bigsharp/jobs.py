@@ -21,7 +21,7 @@ from bigsharp.io.formats import READ, Format, format_like, format_named, format_
 from bigsharp.io.picture import Picture, check_pixels
 from bigsharp.io.read import Reader
 from bigsharp.io.write import Saving
-from bigsharp.restoration.cleaning import Cleaner, Cleaning, choose_steps
+from bigsharp.restoration.cleaning import Cleaner, Cleaning, choose_steps, cleaner_on
 from bigsharp.restoration.pipeline import Colour, upscale_picture
 from bigsharp.restoration.restorer import Progress, Restorer, shifted, silent
 from bigsharp.restoration.target import Size
@@ -360,7 +360,7 @@ def run(
         Enlarges.
     progress : callable
     cleaner : Cleaner, optional
-        Takes away what the job asks for; by default one of its own.
+        Takes away what the job asks for; by default the one for whoever names none.
     tell : callable
         Called with what is done about noise and JPEG's damage, in a few words.
 
@@ -456,7 +456,7 @@ def restore(
     if steps:
         first = picture.size[0] * picture.size[1] * len(steps)
         pixels = first + (0 if keeps_size else target.height * target.width)
-        cleaner = cleaner or Cleaner()
+        cleaner = cleaner or cleaner_on()
         picture = cleaner.clean(picture, steps, job.tile, shifted(0, pixels, progress))
         progress = shifted(first, pixels, progress)
     return upscale_picture(

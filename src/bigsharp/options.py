@@ -174,6 +174,18 @@ class Cleansing(Words):
     )
 
     @property
+    def size(self) -> Size:
+        """The picture's own."""
+        from bigsharp.restoration.target import Size
+
+        return Size(1)
+
+    @property
+    def colour(self) -> str:
+        """Each task has its own; see `bigsharp.restoration.pipeline.COLOURS`."""
+        return "auto"
+
+    @property
     def cleaning(self) -> Cleaning:
         """What is taken away; where nothing is said, what there seems to be."""
         from bigsharp.restoration.cleaning import Cleaning

@@ -18,15 +18,12 @@ import typer
 from bigsharp import defaults
 from bigsharp.cli.common import progress_bar, quiet_libraries, say
 from bigsharp.errors import BigsharpError
-from bigsharp.options import option
+from bigsharp.options import CleanOptions, Options, option
 
 if TYPE_CHECKING:
-    from bigsharp.io.write import Saving
     from bigsharp.jobs import Job
-    from bigsharp.restoration.cleaning import Cleaner, Cleaning
-    from bigsharp.restoration.pipeline import Colour
+    from bigsharp.restoration.cleaning import Cleaner
     from bigsharp.restoration.restorer import Restorer
-    from bigsharp.restoration.target import Size
 
 #: Pictures that are worked on at once: while one is decoded or encoded, another is restored.
 _AT_ONCE = 2
@@ -76,43 +73,30 @@ class Handling:
                 raise BigsharpError(f"`{name}`: at least 1, not {getattr(self, name)}")
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What becomes of each picture.
-
-    Attributes
-    ----------
-    doing : str
-        In a word, for the progress bar.
-    size : Size
-    saving : Saving
-    cleaning : Cleaning
-    colour : {"auto", "luma", "rgb"}
-    format : str, optional
-    model : str
-        For the template of names.
-    beside : str
-        The template for a result beside its original.
-    """
-
-    doing: str
-    size: Size
-    saving: Saving
-    cleaning: Cleaning
-    colour: Colour
-    format: str | None
-    model: str
-    beside: str
-
-
 def work_through(
     images: list[str],
     output: str | None,
-    wish: Wish,
+    asked: Options | CleanOptions,
     handling: Handling,
+    doing: str,
+    beside: str,
     open_models: Callable[[], tuple[Restorer, Cleaner]],
 ) -> None:
-    """Plan, do and report; ends the verb, with status 1 where some of many pictures failed."""
+    """Plan, do and report; ends the verb, with status 1 where some of many pictures failed.
+
+    Parameters
+    ----------
+    images, output
+        As `bigsharp.jobs.plan` takes them.
+    asked : Options or CleanOptions
+    handling : Handling
+    doing : str
+        In a word, for the progress bar.
+    beside : str
+        The template for a result beside its original.
+    open_models : callable
+        Opens what enlarges and what cleans, when the plan stands.
+    """
     from bigsharp.jobs import STANDARD, Naming, plan
 
     if handling.memory is not None:
@@ -120,27 +104,27 @@ def work_through(
     planned = plan(
         images,
         output,
-        wish.size,
+        asked.size,
         Naming(
             handling.name,
-            wish.format,
-            wish.model,
+            asked.format,
+            asked.model or "",
             handling.overwrite,
             handling.skip_existing,
-            wish.beside,
+            beside,
         ),
         recursive=handling.recursive,
-        saving=wish.saving,
+        saving=asked.saving,
         tile=handling.tile,
         max_pixels=handling.max_pixels,
         keep_times=handling.keep_times,
-        colour=wish.colour,
-        cleaning=wish.cleaning,
+        colour=asked.colour,  # type: ignore[arg-type]
+        cleaning=asked.cleaning,
     )
     to_stdout = [job.output for job in planned] == [STANDARD]
     with quiet_libraries() as stderr:
         quiet, as_json = handling.quiet or to_stdout, handling.log == "json"
-        run = Run(*open_models(), wish.doing, quiet, as_json, stderr)
+        run = Run(*open_models(), doing, quiet, as_json, stderr)
         failed = run.all(planned, handling.jobs)
     raise typer.Exit(1 if failed else 0)
 

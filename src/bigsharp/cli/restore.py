@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bigsharp.cli.common import taking
-from bigsharp.cli.pictures import Handling, Images, Wish, work_through
+from bigsharp.cli.pictures import Handling, Images, work_through
 from bigsharp.options import CleanOptions
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ def restore(
 ) -> None:
     """Take noise and JPEG's damage away from pictures, at their own size."""
     from bigsharp.jobs import RESTORED
-    from bigsharp.restoration.target import Size
 
     def open_models() -> tuple[Restorer, Cleaner]:
         from bigsharp.restoration.cleaning import Cleaner
@@ -41,14 +40,4 @@ def restore(
 
         return Bicubic(), Cleaner.by(asked.model, asked.cleaning, handling.engine)
 
-    wish = Wish(
-        "restoring",
-        Size(1),
-        asked.saving,
-        asked.cleaning,
-        "auto",
-        asked.format,
-        asked.model or "",
-        RESTORED,
-    )
-    work_through(images, output, wish, handling, open_models)
+    work_through(images, output, asked, handling, "restoring", RESTORED, open_models)

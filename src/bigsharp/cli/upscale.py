@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bigsharp.cli.common import taking
-from bigsharp.cli.pictures import Handling, Images, Wish, work_through
+from bigsharp.cli.pictures import Handling, Images, work_through
 from bigsharp.options import Options
 
 if TYPE_CHECKING:
@@ -40,14 +40,4 @@ def upscale(
 
         return open_restorer(asked.restorer, handling.engine), Cleaner(handling.engine)
 
-    wish = Wish(
-        "upscaling",
-        asked.size,
-        asked.saving,
-        asked.cleaning,
-        asked.colour,  # type: ignore[arg-type]
-        asked.format,
-        asked.model,
-        BESIDE,
-    )
-    work_through(images, output, wish, handling, open_models)
+    work_through(images, output, asked, handling, "upscaling", BESIDE, open_models)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Literal, get_args
@@ -21,7 +22,7 @@ from bigsharp.io.picture import Jpeg, Picture
 from bigsharp.limits import shown
 from bigsharp.restoration.models import CLEANERS, open_model
 from bigsharp.restoration.pipeline import COLOURS, planes_of, upscale_picture
-from bigsharp.restoration.restorer import BICUBIC, Progress, Restorer, shifted, silent
+from bigsharp.restoration.restorer import BICUBIC, Progress, Restorer, Wrapping, shifted, silent
 from bigsharp.restoration.target import Target, choose_target
 from bigsharp.weights.file import Task
 
@@ -92,9 +93,14 @@ class Cleaning:
         BigsharpError
             One is no number, or out of range.
         """
+        return cls.asked(_strength("denoise", denoise), _strength("deblock", deblock))
+
+    @classmethod
+    def asked(cls, denoise: Strength, deblock: Strength) -> Cleaning:
+        """What is asked for; both "auto" where neither is."""
         if denoise is None and deblock is None:
             return cls("auto", "auto")
-        return cls(_strength("denoise", denoise), _strength("deblock", deblock))
+        return cls(denoise, deblock)
 
     @classmethod
     def before_enlarging(cls, clean: str, model: str) -> Cleaning:
@@ -274,6 +280,10 @@ class Cleaner:
             return self._opened[task]
 
 
+#: A `Cleaner` by its engine and threads, the same one each time.
+cleaner_on = lru_cache(maxsize=2)(Cleaner)
+
+
 def _chroma_is_halved(picture: Picture) -> bool:
     """Whether JPEG's blocks of chroma are 16 pixels wide, as in most files, known or not."""
     jpeg = picture.info.jpeg
@@ -298,7 +308,7 @@ def _restore_chroma(picture: Picture, restorer: Restorer, tile: int) -> Picture:
     return picture.with_pixels(from_unit(rgb, picture.pixels.dtype), picture.alpha)
 
 
-class Partly:
+class Partly(Wrapping):
     """A restorer at a picture's own size, of whose changes a share is made.
 
     Parameters
@@ -308,13 +318,8 @@ class Partly:
     """
 
     def __init__(self, restorer: Restorer, share: float) -> None:
-        self.restorer, self.share = restorer, share
-        self.engine, self.task = restorer.engine, restorer.task
-        self.parameters = restorer.parameters
-
-    def passes(self, target: Target, size: tuple[int, int]) -> list[Target]:
-        """As the restorer does."""
-        return self.restorer.passes(target, size)
+        super().__init__(restorer)
+        self.share = share
 
     def restore(
         self, plane: Array, target: Target, tile: int = TILE, progress: Progress = silent

@@ -9,13 +9,13 @@ import numpy as np
 from bigsharp.defaults import TILE
 from bigsharp.image.arrays import Array
 from bigsharp.image.tiles import Part
-from bigsharp.restoration.restorer import Progress, Restorer, silent
+from bigsharp.restoration.restorer import Progress, Wrapping, silent
 from bigsharp.restoration.target import Target
 
 _WAYS = 8
 
 
-class Ensemble:
+class Ensemble(Wrapping):
     """Restore a plane turned and mirrored in each of 8 ways, and take the mean.
 
     Timofte, Rothe, Van Gool, "Seven ways to improve example-based single image super resolution",
@@ -25,16 +25,6 @@ class Ensemble:
     ----------
     restorer : Restorer
     """
-
-    def __init__(self, restorer: Restorer) -> None:
-        self.restorer = restorer
-        self.engine = restorer.engine
-        self.task = restorer.task
-        self.parameters = restorer.parameters
-
-    def passes(self, target: Target, size: tuple[int, int]) -> list[Target]:
-        """As the restorer does."""
-        return self.restorer.passes(target, size)
 
     def restore(
         self, plane: Array, target: Target, tile: int = TILE, progress: Progress = silent

@@ -79,6 +79,25 @@ class Restorer(Protocol):
         ...
 
 
+class Wrapping:
+    """Of a restorer made of another: all but how it restores.
+
+    Parameters
+    ----------
+    restorer : Restorer
+    """
+
+    def __init__(self, restorer: Restorer) -> None:
+        self.restorer = restorer
+        self.engine = restorer.engine
+        self.task = restorer.task
+        self.parameters = restorer.parameters
+
+    def passes(self, target: Target, size: tuple[int, int]) -> list[Target]:
+        """As the restorer does."""
+        return self.restorer.passes(target, size)
+
+
 class Bicubic:
     """The interpolated image is the result."""
 

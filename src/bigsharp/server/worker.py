@@ -20,7 +20,7 @@ from typing import Any
 
 from bigsharp.errors import BigsharpError, NoPicture, TooLarge, as_line
 from bigsharp.jobs import Job, run
-from bigsharp.restoration.cleaning import Cleaner
+from bigsharp.restoration.cleaning import cleaner_on
 from bigsharp.restoration.models import open_restorer
 
 #: Of what is answered; any other mistake of the user's is 422.
@@ -35,7 +35,6 @@ _CALLS = 10
 Say = Callable[..., None]
 
 _open = lru_cache(maxsize=2)(open_restorer)
-_cleaner = lru_cache(maxsize=1)(Cleaner)
 
 
 def status_of(error: BigsharpError) -> int:
@@ -76,7 +75,7 @@ def _do(job: Job, model: str, threads: int, say: Say) -> None:
             say(share=told)
 
     try:
-        run(job, _open(model, threads=threads), progress, _cleaner(threads=threads))
+        run(job, _open(model, threads=threads), progress, cleaner_on(threads=threads))
     except BigsharpError as error:
         say(status=status_of(error), error=as_line(str(error)))
     except MemoryError:
