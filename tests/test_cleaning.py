@@ -144,6 +144,7 @@ def test_a_jpeg_is_cleaned_before_it_is_enlarged_and_a_clean_picture_is_not(
     assert np.array_equal(one, upscale(small, 2, clean="off"))
     levels = [np.abs(upscale(small, 2, clean=str(k)) - one.astype(float)).mean() for k in range(4)]
     assert levels == sorted(levels)
+    assert upscale(content, 1) == upscale(content, 1, clean="off") != upscale(content, 1, clean="3")
 
 
 def test_the_command_restores_as_the_library_does(

@@ -42,7 +42,10 @@ def saved(view, press: str) -> bytes:
     return Path(download.value.path()).read_bytes()
 
 
-def test_a_picture_is_dropped_and_taken_home(view, photo: Path, command) -> None:
+def test_a_picture_is_dropped_and_taken_home(view, texture: np.ndarray, tmp_path: Path) -> None:
+    # Large enough for its progress to be seen.
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.tile(texture, (6, 6, 1))).save(photo)
     data = view.evaluate_handle(
         """bytes => { const data = new DataTransfer();
         data.items.add(new File([new Uint8Array(bytes)], "photo.png"));
@@ -57,7 +60,7 @@ def test_a_picture_is_dropped_and_taken_home(view, photo: Path, command) -> None
             .observe(document.querySelector("#pictures"), { subtree: true, childList: true }); }"""
     )
     view.locator("#drop").dispatch_event("drop", {"dataTransfer": data})
-    view.get_by_text("done, 175 × 150").wait_for()
+    view.get_by_text("done, 1050 × 900").wait_for()
     states = view.evaluate("states")
     shares = [int(state[:-2]) for state in states if state.endswith(" %")]
     assert len(shares) > 1

@@ -448,7 +448,7 @@ def restore(
     for step in restorer.passes(target, picture.size):
         check_pixels("what the model restores", *step.size, 4 * job.max_pixels)
     dtype = write.dtype_of(picture, job.saving)
-    steps, said = choose_steps(picture, job.cleaning)
+    steps, said = choose_steps(picture, job.cleaning, target.scale)
     keeps_size = target.size == picture.size
     # Who enlarges need not hear of what was not done.
     if said and (steps or keeps_size):

@@ -65,14 +65,14 @@ class Cleaning:
         What JPEG of this quality does; "auto": what the file's own tables say.
     share : float
         Of what the models find.
-    fine : int
-        JPEG of this quality and better is left alone under "auto".
+    unasked : bool
+        Nobody asked: a picture that is not enlarged is left alone.
     """
 
     denoise: Strength = None
     deblock: Strength = None
     share: float = 1.0
-    fine: int = _FINE
+    unasked: bool = False
 
     def __post_init__(self) -> None:
         for name, highest in _HIGHEST.items():
@@ -118,7 +118,7 @@ class Cleaning:
         if clean == "off" or (clean == "auto" and model == BICUBIC):
             return cls()
         if clean == "auto":
-            return cls(deblock="auto", fine=_FINE_ENLARGED)
+            return cls(deblock="auto", unasked=True)
         return cls(deblock=1, share=(int(clean) + 1) / 4)
 
 
@@ -146,11 +146,19 @@ class Step:
     share: float
 
 
-def choose_steps(picture: Picture, cleaning: Cleaning) -> tuple[list[Step], list[str]]:
-    """What to do with a picture, JPEG's damage first, as it came last; and what to say of it."""
+def choose_steps(
+    picture: Picture, cleaning: Cleaning, scale: float = 1
+) -> tuple[list[Step], list[str]]:
+    """What to do with a picture before it is enlarged by `scale`, and what to say of it.
+
+    JPEG's damage goes first, as it came last.
+    """
     steps, said = [], []
+    if cleaning.unasked and scale <= 1:
+        return [], []
     if cleaning.deblock is not None:
-        share, why = _deblock(picture.info.jpeg, cleaning.deblock, cleaning.fine)
+        fine = _FINE if scale <= 1 else _FINE_ENLARGED
+        share, why = _deblock(picture.info.jpeg, cleaning.deblock, fine)
         steps.append(Step("deblock", share * cleaning.share))
         said.append(why)
     if cleaning.denoise is not None:

@@ -46,7 +46,10 @@ function control(name, schema) {
   if (kind === "select") {
     const choices = schema.enum ?? ["true", "false"];
     if (schema.default === undefined) field.append(new Option("as the picture", ""));
-    choices.forEach((choice) => field.append(new Option(choice, choice, choice === schema.default)));
+    choices.forEach((choice) => {
+      const chosen = choice === schema.default;
+      field.append(new Option(choice, choice, chosen, chosen));
+    });
   } else if (schema.type === "boolean") {
     Object.assign(field, { type: "checkbox", defaultChecked: schema.default });
   } else if (schema.type !== "string") {
