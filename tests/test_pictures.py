@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+import weakref
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,9 @@ from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 import bigsharp
 from bigsharp.errors import BigsharpError
+from bigsharp.io import write
+from bigsharp.io.formats import format_named
+from bigsharp.io.picture import Picture
 
 RAMP = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (16, 1))
 
@@ -21,9 +26,9 @@ RAMP = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (16, 1))
 def enlarge(tmp_path: Path):
     """Enlarge a file of the current folder by bicubic, and open the result."""
 
-    def run(name: str, output: str = "out.png", **options: object) -> Image.Image:
+    def run(name: str, output: str = "out.png", scale: float = 2, **options: object) -> Image.Image:
         options = {"model": "bicubic", "overwrite": True} | options
-        bigsharp.upscale(tmp_path / name, 2, output=tmp_path / output, **options)
+        bigsharp.upscale(tmp_path / name, scale, output=tmp_path / output, **options)
         image = Image.open(tmp_path / output)
         image.load()
         return image
@@ -347,9 +352,62 @@ def test_every_frame_of_an_animation(enlarge, tmp_path: Path, kind: str) -> None
             assert seen[0, 0, 3] == 0
     with pytest.raises(BigsharpError, match="JPEG cannot hold frames"):
         enlarge(f"in.{kind}", "out.jpg")
-    assert enlarge(f"in.{kind}", f"out.{kind}", max_pixels=4 * 24 * 32).n_frames == 4
+    assert enlarge(f"in.{kind}", f"out.{kind}", max_pixels=24 * 32).n_frames == 4
+    # AVIF's are all in memory before the first is written.
+    assert enlarge(f"in.{kind}", "out.avif", max_pixels=4 * 24 * 32).n_frames == 4
     with pytest.raises(BigsharpError, match="its 4 frames together: 32 × 96"):
-        enlarge(f"in.{kind}", f"out.{kind}", max_pixels=4 * 24 * 32 - 1)
+        enlarge(f"in.{kind}", "out.avif", max_pixels=4 * 24 * 32 - 1)
+
+
+def test_frames_come_back_exactly_and_equal_ones_once(enlarge, tmp_path: Path) -> None:
+    values = np.random.default_rng(5).integers(0, 256, (6, 20, 30, 4), np.uint8)
+    values[1:, 5:, :20] = values[0, 5:, :20]
+    values[..., 3] |= 1  # Colour under what is clear is lost.
+    values[2] = values[1]
+    frames = [Image.fromarray(frame) for frame in values]
+    durations = [33, 40, 50, 60, 70_000, 80]
+    frames[0].save(tmp_path / "in.png", save_all=True, append_images=frames[1:], duration=durations)
+    for target in ("png", "webp"):
+        result = enlarge("in.png", f"out.{target}", scale=1)
+        assert result.n_frames == 5
+        for place, frame in enumerate([0, 1, 3, 4, 5]):
+            result.seek(place)
+            assert np.array_equal(np.asarray(result.convert("RGBA")), values[frame])
+            shown = 90 if place == 1 else durations[frame]
+            assert result.info["duration"] == pytest.approx(shown)
+
+
+def test_a_gif_s_frames_can_become_clear_again(enlarge, tmp_path: Path) -> None:
+    opaque = np.full((10, 12, 4), (200, 30, 60, 255), np.uint8)
+    holed, less = opaque.copy(), opaque.copy()
+    holed[2:5, 3:9, 3] = 0
+    less[2:5, 3:4] = (0, 0, 0, 0)
+    frames = [Image.fromarray(frame) for frame in (opaque, holed, less, opaque)]
+    frames[0].save(tmp_path / "in.png", save_all=True, append_images=frames[1:], duration=50)
+    result = enlarge("in.png", "out.gif", scale=1)
+    assert result.n_frames == 4
+    for place, frame in enumerate((opaque, holed, less, opaque)):
+        result.seek(place)
+        seen = np.asarray(result.convert("RGBA"))
+        assert np.array_equal(seen[..., 3], frame[..., 3])
+        assert np.abs(seen[frame[..., 3] > 0].astype(int) - frame[frame[..., 3] > 0]).max() <= 3
+
+
+@pytest.mark.parametrize("name", ["PNG", "GIF", "WEBP"])
+def test_an_animation_is_not_in_memory_whole(tmp_path: Path, name: str) -> None:
+    made: list[weakref.ref[np.ndarray]] = []
+
+    def frames() -> Iterator[Picture]:
+        for k in range(20):
+            pixels = np.full((30, 40, 3), 12 * k, np.uint8)
+            made.append(weakref.ref(pixels))
+            yield Picture(pixels, duration=50)
+            del pixels
+            assert sum(frame() is not None for frame in made) <= 6
+
+    path = tmp_path / f"out.{name.lower()}"
+    write.write(path, format_named(name), frames(), bigsharp.Saving())
+    assert Image.open(path).n_frames == len(made) == 20
 
 
 def test_equal_frames_are_restored_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -411,8 +411,7 @@ def results(
         if number == 0:
             target = job.size.of(picture.size)
             size = (target.height, target.width)
-            if reader.several == "frames":
-                # All are in memory before the first is written.
+            if reader.several and kind.gathers:
                 name = f"its {reader.count} frames together"
                 check_pixels(name, reader.count * size[0], size[1], job.max_pixels)
             write.check(job.output, kind, picture, size, job.saving, reader.several)

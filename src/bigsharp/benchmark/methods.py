@@ -17,8 +17,9 @@ from bigsharp.image.arrays import Array
 from bigsharp.io.formats import READ
 from bigsharp.io.picture import Picture
 from bigsharp.io.read import read
+from bigsharp.restoration.cleaning import clean_by
 from bigsharp.restoration.models import ENSEMBLE, UNTRAINED, available_models, open_model
-from bigsharp.restoration.pipeline import COLOURS, upscale_picture
+from bigsharp.restoration.pipeline import upscale_picture
 from bigsharp.restoration.target import Size
 from bigsharp.scoring import protocol
 from bigsharp.weights.file import SUFFIX
@@ -99,9 +100,8 @@ class Model:
 
     def __init__(self, name: str, model: str, engine: str = "auto", threads: int = 0) -> None:
         self.name = name
-        members = model.split(THEN)
-        self.weights = THEN.join(map(_digest_of_model, members))
-        self.opened = [open_model(member, engine, threads) for member in members]
+        self.weights = digest_of_model(model)
+        self.opened = [open_model(member, engine, threads) for member in model.split(THEN)]
         self.engine = self.opened[-1].engine
         counts = [restorer.parameters for restorer in self.opened]
         self.parameters = None if None in counts else sum(n or 0 for n in counts)
@@ -117,10 +117,12 @@ class Model:
         """Clean, or enlarge, the spoiled image, by one model after another."""
         picture = case.lr
         for restorer in self.opened:
-            height, width = case.size if restorer.task == "upscale" else picture.size
+            if restorer.task != "upscale":
+                picture = clean_by(restorer, picture)
+                continue
+            height, width = case.size
             target = Size(height=height, width=width, stretch=True).of(picture.size)
-            colour = COLOURS[restorer.task]
-            picture = upscale_picture(picture, target, restorer, colour=colour)
+            picture = upscale_picture(picture, target, restorer)
         return picture.pixels * 255
 
 
@@ -267,9 +269,20 @@ def digest_of(*paths: Path) -> str:
     return content.hexdigest()[:16]
 
 
-def _digest_of_model(name: str) -> str:
+def digest_of_model(words: str) -> str:
+    """That of a model's weights, or of several one after another.
+
+    Raises
+    ------
+    BigsharpError
+        A file cannot be read.
+    """
+    return THEN.join(_digest_of_one(name) for name in words.split(THEN))
+
+
+def _digest_of_one(name: str) -> str:
     if name.endswith(ENSEMBLE):
-        return _digest_of_model(name.removesuffix(ENSEMBLE)) + ENSEMBLE
+        return _digest_of_one(name.removesuffix(ENSEMBLE)) + ENSEMBLE
     if name in UNTRAINED:
         return ""
     if Path(name).is_file():

@@ -28,6 +28,8 @@ class Format:
         The most pixels that a side can have.
     several : {"frames", "pages"}, optional
         What it holds where there is more than one picture.
+    gathers : bool
+        Whether all of them are in memory before the first is written.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Format:
     has_quality: bool = False
     largest: int | None = None
     several: Literal["frames", "pages"] | None = None
+    gathers: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -47,7 +50,15 @@ FORMATS = (
     Format("JPEG", (".jpg", ".jpeg"), has_quality=True, largest=65_500),
     Format("WEBP", (".webp",), alpha=True, has_quality=True, largest=16_383, several="frames"),
     Format("TIFF", (".tif", ".tiff"), alpha=True, deep=True, several="pages"),
-    Format("AVIF", (".avif",), alpha=True, has_quality=True, largest=65_536, several="frames"),
+    Format(
+        "AVIF",
+        (".avif",),
+        alpha=True,
+        has_quality=True,
+        largest=65_536,
+        several="frames",
+        gathers=True,
+    ),
     Format("BMP", (".bmp",)),
     Format("GIF", (".gif",), alpha=True, largest=65_535, several="frames"),
     Format("PPM", (".ppm", ".pgm", ".pnm"), deep=True),

@@ -100,18 +100,19 @@ def save_deep(picture: Picture, file: IO[bytes], options: dict[str, Any]) -> Non
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     beside = io.BytesIO()
     Image.new("L" if channels < 3 else "RGB", (1, 1)).save(beside, "PNG", **options)
-    file.write(_SIGNATURE)
-    for name, content in _chunks(beside.getvalue()):
+    put_signature(file)
+    for name, content in chunks(beside.getvalue()):
         if name == b"IHDR":
-            _put(file, name, struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
+            put(file, name, struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
         elif name == b"IDAT":
             for packed in _pack(bands.reshape(height, width * channels), channels * 2):
-                _put(file, name, packed)
+                put(file, name, packed)
         else:
-            _put(file, name, content)
+            put(file, name, content)
 
 
-def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+def chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The names and contents of a sound PNG's chunks."""
     at = len(_SIGNATURE)
     while at < len(content):
         length, name = struct.unpack_from(">I4s", content, at)
@@ -119,7 +120,13 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += length + 12
 
 
-def _put(file: IO[bytes], name: bytes, content: bytes) -> None:
+def put_signature(file: IO[bytes]) -> None:
+    """Begin a PNG."""
+    file.write(_SIGNATURE)
+
+
+def put(file: IO[bytes], name: bytes, content: bytes) -> None:
+    """Write a chunk."""
     checksum = zlib.crc32(name + content)
     file.write(struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -13,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from bigsharp.errors import BigsharpError
-from bigsharp.io import metadata, png, tiff
+from bigsharp.io import animation, metadata, png, tiff
 from bigsharp.io.files import whole_file
 from bigsharp.io.formats import FORMATS, Format
 from bigsharp.io.jpeg import luma_table
@@ -24,9 +25,6 @@ _JPEG_QUALITY, _AVIF_QUALITY = 95, 90
 
 #: As Pillow counts them.
 SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
-
-#: Milliseconds of a frame whose file says nothing.
-_DURATION = 100
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def dtype_of(picture: Picture, saving: Saving) -> np.dtype[Any]:
 def write(path: str | Path, kind: Format, pictures: Iterable[Picture], saving: Saving) -> None:
     """Write a picture file whole or not at all.
 
-    Pages are written one by one as they come; all frames are taken before the first is written.
+    Frames and pages are written as they come, but those of AVIF, of which all are taken first.
 
     Raises
     ------
@@ -154,13 +152,16 @@ def save(file: IO[bytes], kind: Format, pictures: Iterable[Picture], saving: Sav
         if kind.name == "TIFF":
             tiff.save(fitting, file, saving.compress)
             return
-        first, *others = fitting
-        if kind.name == "PPM":
+        first, second = next(fitting), next(fitting, None)
+        options = _options(kind, first, saving)
+        if second is not None:
+            _save_frames(file, kind, itertools.chain([first, second], fitting), options)
+        elif kind.name == "PPM":
             _save_pnm(first, file)
         elif first.pixels.dtype == np.uint16:
-            png.save_deep(first, file, _options(kind, first, saving))
+            png.save_deep(first, file, options)
         else:
-            _save_by_pillow(file, kind, [first, *others], saving)
+            Image.fromarray(_bands(first, kind)).save(file, kind.name, **options)
     except (ValueError, RuntimeError, struct.error) as error:
         raise BigsharpError(f"{kind} cannot hold this picture ({error}); use .png") from None
 
@@ -183,22 +184,16 @@ def _save_pnm(picture: Picture, file: IO[bytes]) -> None:
     file.write(picture.pixels.astype(picture.pixels.dtype.newbyteorder(">")).tobytes())
 
 
-def _save_by_pillow(file: IO[bytes], kind: Format, pictures: list[Picture], saving: Saving) -> None:
-    first, *others = (Image.fromarray(_bands(picture, kind)) for picture in pictures)
-    options = _options(kind, pictures[0], saving)
-    if others:
-        loop = pictures[0].info.loop
-        options |= {
-            "save_all": True,
-            "append_images": others,
-            "duration": [picture.duration or _DURATION for picture in pictures],
-        }
-        # GIF says "once" by saying nothing, and the others by a 1.
-        if kind.name != "GIF" or loop is not None:
-            options["loop"] = 1 if loop is None else loop
-        if kind.name == "GIF" and not all(picture.is_opaque for picture in pictures):
-            options["disposal"] = 2
-    first.save(file, kind.name, **options)
+def _save_frames(
+    file: IO[bytes], kind: Format, frames: Iterator[Picture], options: dict[str, Any]
+) -> None:
+    if not kind.gathers:
+        animation.save(kind.name, frames, file, options)
+        return
+    pictures = list(frames)
+    first, *others = (Image.fromarray(picture.bands) for picture in pictures)
+    durations = [round(picture.duration or animation.DURATION) for picture in pictures]
+    first.save(file, kind.name, save_all=True, append_images=others, duration=durations, **options)
 
 
 def _bands(picture: Picture, kind: Format) -> Any:

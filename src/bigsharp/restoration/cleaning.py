@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -262,23 +262,12 @@ class Cleaner:
 
         In between, the pixels have 16 bits, so that the rounding is done once.
         """
-        target = choose_target(picture.size, 1)
-        pixels = target.height * target.width
+        pixels = picture.size[0] * picture.size[1]
+        dtype = np.uint16 if picture.pixels.dtype == np.uint8 else None
         for number, step in enumerate(steps):
             restorer = Partly(self._open(step.task), step.share)
             told = shifted(number * pixels, len(steps) * pixels, progress)
-            at_half = step.task == "deblock" and _chroma_is_halved(picture)
-            picture = upscale_picture(
-                picture,
-                target,
-                restorer,
-                tile=tile,
-                dtype=np.uint16 if picture.pixels.dtype == np.uint8 else None,
-                colour="luma" if at_half else COLOURS[step.task],
-                progress=told,
-            )
-            if at_half:
-                picture = _restore_chroma(picture, restorer, tile)
+            picture = clean_by(restorer, picture, tile, dtype, told)
         return picture
 
     def _open(self, task: Task) -> Restorer:
@@ -290,6 +279,33 @@ class Cleaner:
 
 #: A `Cleaner` by its engine and threads, the same one each time.
 cleaner_on = lru_cache(maxsize=2)(Cleaner)
+
+
+def clean_by(
+    restorer: Restorer,
+    picture: Picture,
+    tile: int = TILE,
+    dtype: Any = None,
+    progress: Progress = silent,
+) -> Picture:
+    """Restore a picture at its own size: what its restorer's task is about.
+
+    Parameters
+    ----------
+    restorer, picture, tile, dtype, progress
+        As `upscale_picture` takes them.
+    """
+    at_half = restorer.task == "deblock" and _chroma_is_halved(picture)
+    picture = upscale_picture(
+        picture,
+        choose_target(picture.size, 1),
+        restorer,
+        tile=tile,
+        dtype=dtype,
+        colour="luma" if at_half else COLOURS[restorer.task],
+        progress=progress,
+    )
+    return _restore_chroma(picture, restorer, tile) if at_half else picture
 
 
 def _chroma_is_halved(picture: Picture) -> bool:
