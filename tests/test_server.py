@@ -1,5 +1,6 @@
 """The service, through its own client and on a socket."""
 
+import io
 import json
 import os
 import re
@@ -121,6 +122,16 @@ def test_a_job_is_followed_to_its_end(client: TestClient, photo: Path) -> None:
     assert client.delete(place).status_code == 204
     for path in (place, f"{place}/result", f"{place}/events"):
         assert client.get(path).status_code == 404
+
+
+def test_a_job_says_what_was_cleaned(client: TestClient, texture: np.ndarray) -> None:
+    for quality, cleaned in ((20, "JPEG of quality 20: deblocked"), (99, None)):
+        buffer = io.BytesIO()
+        Image.fromarray(texture).save(buffer, "JPEG", quality=quality)
+        place = send(client, buffer.getvalue(), "jobs", model="vdsr", scale="2").headers["location"]
+        with client.stream("GET", f"{place}/events") as events:
+            assert '"done"' in list(events.iter_lines())[-2]
+        assert client.get(place).json()["cleaned"] == cleaned
 
 
 def test_of_what_was_sent_and_deleted_nothing_is_left(client: TestClient, photo: Path) -> None:

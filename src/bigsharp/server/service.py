@@ -63,6 +63,8 @@ class Task:
         HTTP's, of the result.
     error : str, optional
         One line.
+    cleaned : str, optional
+        What was taken away first, in a few words.
     bytes : int
         On the disk.
     process : Process, optional
@@ -83,6 +85,7 @@ class Task:
     share: float = 0.0
     status: int = 200
     error: str | None = None
+    cleaned: str | None = None
     process: Process | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     kept: asyncio.TimerHandle | None = None
@@ -112,7 +115,8 @@ class Task:
 
     def as_json(self) -> dict[str, Any]:
         """What its user is told."""
-        said = {name: getattr(self, name) for name in ("id", "state", "name", "result", "error")}
+        names = ("id", "state", "name", "result", "error", "cleaned")
+        said = {name: getattr(self, name) for name in names}
         return said | {"progress": round(self.share, 3), "command": self.command}
 
 
@@ -319,7 +323,7 @@ class Service:
                 answer: dict[str, Any] = json.loads(line)
                 if "status" in answer:
                     return answer
-                task.set(share=answer["share"])
+                task.set(**answer)
         except (OSError, ValueError):  # It was gone before it was asked, or in mid-word.
             pass
         return None

@@ -1,7 +1,8 @@
 """The process that restores pictures for the service: what crashes a decoder ends it alone.
 
 On standard input come pickles, each a `Job` and the name of its model; on standard output goes a
-line of JSON for each step of its progress, and at last one with ``status``.
+line of JSON for each step of its progress, one with what is cleaned, if anything, and at last one
+with ``status``.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def _do(job: Job, model: str, threads: int, say: Say) -> None:
             say(share=told)
 
     try:
-        run(job, _open(model, threads=threads), progress, cleaner_on(threads=threads))
+        cleaner = cleaner_on(threads=threads)
+        run(job, _open(model, threads=threads), progress, cleaner, lambda words: say(cleaned=words))
     except BigsharpError as error:
         say(status=status_of(error), error=as_line(str(error)))
     except MemoryError:

@@ -189,7 +189,8 @@ class Picture {
     return job;
   }
 
-  show({ state, progress, error, command }) {
+  show({ state, progress, error, command, cleaned }) {
+    this.cleaned = cleaned ? `; ${cleaned}` : "";
     const running = state === "running";
     this.part("state").textContent = running ? `${Math.round(100 * progress)} %` : state;
     $("progress", this.item).value = progress;
@@ -212,7 +213,10 @@ class Picture {
     this.part("download").setAttribute("aria-label", `Download ${job.result}`);
     this.show(job);
     this.viewer.load(this.before, this.after, this.file.name).then(
-      () => { this.part("state").textContent = `done, ${this.viewer.width} × ${this.viewer.height}`; },
+      () => {
+        const size = `${this.viewer.width} × ${this.viewer.height}`;
+        this.part("state").textContent = `done, ${size}${this.cleaned}`;
+      },
       () => {
         for (const name of ["shown", "whole", "exact"]) this.part(name).hidden = true;
         this.part("state").textContent = "done; this browser does not show its format";
