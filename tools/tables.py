@@ -46,6 +46,7 @@ CLEANERS = {"denoise": "vdsr-denoise", "deblock": "vdsr-deblock"}
 STRENGTHS = {"denoise": (15, 25, 50), "deblock": (10, 20, 30, 40)}
 
 SCALES = (2, 3, 4)
+ANY_SCALE = (1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 8)
 
 
 class Measured:
@@ -104,6 +105,15 @@ def scores(measured: Measured) -> str:
     return markdown(["", "", *MEASURED.values(), *PUBLISHED.values()], rows)
 
 
+def any_scale(measured: Measured) -> str:
+    """PSNR of VDSR at whole and broken scales, beside bicubic."""
+    rows = [
+        [MEASURED[method], *(measured.psnr("published", "Set5", s, method) for s in ANY_SCALE)]
+        for method in ("bicubic", "vdsr")
+    ]
+    return markdown(["Set5", *(f"×{scale:g}" for scale in ANY_SCALE)], rows)
+
+
 def cleaned(measured: Measured, task: str, data: str) -> str:
     """PSNR of a spoiled set, of what was published of it, and of ours."""
     strengths = STRENGTHS[task]
@@ -146,6 +156,7 @@ def written() -> dict[Path, str]:
     measured = Measured(BENCHMARK / "records.jsonl")
     tables = {
         "scores": scores(measured),
+        "any scale": any_scale(measured),
         "noise": cleaned(measured, "denoise", "BSD68"),
         "jpeg": cleaned(measured, "deblock", "classic5"),
         "photos": photos(measured),
