@@ -71,7 +71,7 @@ TINY: dict[str, Any] = {
 def tiny(root: Path, monkeypatch: pytest.MonkeyPatch):
     """Give a study runs of four steps, one seed each."""
 
-    def shrink(name: str, seeds: int = 1, **changes: Any) -> Study:
+    def shrink(name: str, seeds: int = 1, longer: tuple[str, ...] = (), **changes: Any) -> Study:
         study = studies.load(name)
         photos = {"data": (str(root / "photos"),), "alpha_steps": 0}
 
@@ -81,7 +81,7 @@ def tiny(root: Path, monkeypatch: pytest.MonkeyPatch):
                 for label, run in study.runs(budget).items()
             }
 
-        small = replace(study, runs=runs, seeds={"small": seeds})
+        small = replace(study, runs=runs, seeds={"small": seeds}, longer=longer)
         monkeypatch.setattr(sys.modules[f"bigsharp.studies.{name}"], "STUDY", small)
         return small
 
@@ -151,6 +151,18 @@ def test_a_study_goes_on_where_it_stopped(call, tiny) -> None:
     assert "data: 2 of 3 runs are there, the others take about 0 s" in done.err
     assert {file: file.read_bytes() for file in Path("runs").rglob("*.pt")} == checkpoints
     assert json.loads(path.read_text())["outcomes"][-1] == lost
+
+
+def test_what_did_not_hold_is_trained_for_longer(call, tiny) -> None:
+    tiny("data", longer=("91 images",))
+    assert call("study", "data", "-q").status == 0
+    results = read(Path("docs/studies/data-small.json"))
+    assert results.labels[-1] == "91 images, longer"
+    assert [outcome.steps for outcome in results.outcomes] == [4, 4, 4, 12]
+    told = " ".join(f"{results.psnr('91 images, longer', scale):.2f}" for scale in (2, 3, 4))
+    text = Path("docs/studies.md").read_text(encoding="utf-8")
+    assert f"Three times as long, ×2 ×3 ×4: 91 images {told} dB." in text
+    assert "· 4 steps · 2 patches a step · one seed ·" in text
 
 
 def test_a_run_that_diverges_is_an_outcome(call, tiny) -> None:

@@ -84,4 +84,5 @@ STUDY = Study(
     runs=_runs,
     draw=_draw,
     judge=_judge,
+    seeds={"small": 2},
 )

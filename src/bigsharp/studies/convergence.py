@@ -20,7 +20,7 @@ _SLOW, _SAME_NETWORK, _SAME_RATE, _FAST = (
 
 
 def _runs(budget: str) -> dict[str, Recipe | str]:
-    deep = replace(base("vdsr", budget), scales=(_SCALE,))
+    deep = replace(base("vdsr", budget, beginning=True), scales=(_SCALE,))
     # As SRCNN's paper starts and trains, but on the same patches as VDSR, for longer.
     options = {"kernels": [9, 1, 5], "filters": [64, 32], "gaussian": True}
     shallow = replace(deep, architecture="srcnn", options=options, steps=3 * deep.steps)

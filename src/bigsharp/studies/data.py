@@ -67,6 +67,7 @@ STUDY = Study(
     runs=_runs,
     draw=_draw,
     judge=_judge,
+    longer=("91 images", "291 images"),
     seeds={"small": 2, "paper": 2},
     note="The slides name the sets and claim nothing of them; what is judged is that the 200 "
     "further images help, at equally many steps.",

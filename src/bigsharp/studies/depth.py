@@ -58,5 +58,6 @@ STUDY = Study(
     runs=_runs,
     draw=_draw,
     judge=_judge,
+    longer=("depth 11", "depth 20"),
     seeds={"small": 2},
 )

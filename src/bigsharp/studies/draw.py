@@ -10,7 +10,7 @@ from bigsharp.benchmark import figures
 from bigsharp.io.files import write_bytes
 from bigsharp.studies import results as kept
 from bigsharp.studies.results import Results
-from bigsharp.studies.study import TESTED, Study
+from bigsharp.studies.study import LONGER, TESTED, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +76,8 @@ def save(study: Study, results: Results, folder: Path) -> list[Path]:
 
 def circumstances(results: Results) -> str:
     """What the size of the runs was, in words: what all of them have in common."""
-    recipes = [o.recipe for o in results.outcomes if "steps" in o.recipe]
+    compared = [o for o in results.outcomes if not o.label.endswith(LONGER)]
+    recipes = [o.recipe for o in compared if "steps" in o.recipe]
     words = [f"{results.budget} budget"] if recipes else []
     words += [f"the released {o.recipe['released']}" for o in results.outcomes if not recipes]
     options = [recipe["options"] for recipe in recipes]
@@ -94,7 +95,8 @@ def circumstances(results: Results) -> str:
 
 def _seeds(results: Results) -> str:
     """How often each was trained; a study that goes on has some more often than others."""
-    counts = sorted({len(results.of(label)) for label in results.labels})
+    labels = [label for label in results.labels if not label.endswith(LONGER)]
+    counts = sorted({len(results.of(label)) for label in labels})
     if counts == [1]:
         return "one seed"
     told = " or ".join(map(str, counts))

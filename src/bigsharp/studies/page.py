@@ -12,7 +12,7 @@ from bigsharp.studies import results as kept
 from bigsharp.studies.draw import circumstances
 from bigsharp.studies.results import Results
 from bigsharp.studies.run import kept_results
-from bigsharp.studies.study import BUDGETS, Study, Verdict
+from bigsharp.studies.study import BUDGETS, LONGER, Study, Verdict
 
 _HEAD = """# The slides' studies, made anew
 
@@ -39,6 +39,19 @@ class Section:
         return self.study.judge(self.results)
 
     @property
+    def longer(self) -> str:
+        """What came of the runs that were trained for longer."""
+        scales = " ".join(f"×{scale:g}" for scale in self.study.scales)
+        told = [
+            f"{row[0].removesuffix(LONGER)} {' '.join(row[1:])}"
+            for row in self.scores
+            if row[0].endswith(LONGER)
+        ]
+        if not told:
+            return ""
+        return f"Is it for lack of training? Three times as long, {scales}: {'; '.join(told)} dB."
+
+    @property
     def origin(self) -> str:
         """How large the runs were, how long they took and on what."""
         seconds = sum(outcome.seconds for outcome in self.results.outcomes)
@@ -60,7 +73,7 @@ def whole(name: str, study: Study, folder: Path) -> list[Results]:
     for budget in BUDGETS:
         if kept.path_of(folder, name, budget).exists():
             results = kept_results(name, study, budget, folder)
-            found += [results] if set(results.labels) == set(study.runs(budget)) else []
+            found += [results] if set(study.runs(budget)) <= set(results.labels) else []
     return found
 
 
@@ -101,7 +114,7 @@ def _markdown(section: Section, folder: Path) -> str:
             f"The slides: “{study.claim}”",
             f"![{study.title}]({file.with_suffix('.png')})",
             f"**{verdict.held.capitalize()}.** {verdict.why}",
-            *([study.note] if study.note else []),
+            *filter(None, [section.longer, study.note]),
             f"`bigsharp study {section.name} --budget {results.budget}`: {section.origin} "
             f"([data]({file})).\n",
         ]

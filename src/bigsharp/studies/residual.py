@@ -24,7 +24,7 @@ def _label(depth: int, residual: bool, rate: float) -> str:
 def _runs(budget: str) -> dict[str, Recipe | str]:
     return {
         _label(depth, residual, rate): by_sgd(
-            budget, base("vdsr", budget, depth=depth, residual=residual), rate, CLIP
+            budget, base("vdsr", budget, beginning=True, depth=depth, residual=residual), rate, CLIP
         )
         for depth in _DEPTHS
         for rate in _RATES

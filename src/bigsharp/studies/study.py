@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from bigsharp.studies.results import Results
 
+#: Behind the label of a run that is trained `_TIMES` as long.
+LONGER = ", longer"
+_TIMES = 3
+
 #: What "small" is for a CPU and "paper" for a GPU.
 BUDGETS = ("small", "paper")
 
@@ -59,6 +63,9 @@ class Study:
         Says what they say of the claim.
     seeds : dict of str to int
         How often each recipe is trained, by budget; more than once where the effect is small.
+    longer : tuple of str
+        Labels that are trained once more under the small budget, for three times as long: whether
+        what did not hold is for lack of training.
     scales : tuple of float
         Tested at.
     gradients : bool
@@ -73,17 +80,23 @@ class Study:
     draw: Callable[[Results], Figure]
     judge: Callable[[Results], Verdict]
     seeds: Mapping[str, int] = field(default_factory=dict)
+    longer: tuple[str, ...] = ()
     scales: tuple[float, ...] = (2, 3, 4)
     gradients: bool = False
     note: str = ""
 
     def all_runs(self, budget: str) -> dict[tuple[str, int], Recipe | str]:
         """Every label with every seed, seed by seed: a study cut short has compared something."""
-        return {
+        runs = self.runs(budget)
+        every = {
             (label, seed): run if isinstance(run, str) else named(replace(run, seed=seed))
             for seed in range(self.seeds.get(budget, 1))
-            for label, run in self.runs(budget).items()
+            for label, run in runs.items()
         }
+        for label in self.longer if budget == "small" else ():
+            if isinstance(run := runs[label], Recipe):
+                every[label + LONGER, 0] = named(replace(run, steps=_TIMES * run.steps))
+        return every
 
 
 def named(recipe: Recipe) -> Recipe:
@@ -96,30 +109,42 @@ def named(recipe: Recipe) -> Recipe:
 
 
 #: Small studies have an eighth of a paper's batch, a quarter of its filters (DRCN: a sixteenth) and
-#: a sixteenth of its steps or less, in which Muon learns more than what the papers used.
+#: a quarter of its steps or less, in which Muon learns more than what the papers used.
 _SMALL: dict[str, Any] = {
     "data": ("T91", "BSDS200"),
     "batch": 8,
-    "steps": 600,
     "optimizer": "muon",
     "lr": 0.01,
     "momentum": 0.95,
     "centered": True,
     "warmup": 50,
-    "validate_every": 100,
 }
+#: Steps, and of how many a validation is made: where what comes of training is compared, and where
+#: it is how training begins.
+_WHOLE, _BEGINNING = {"steps": 2400, "validate_every": 200}, {"steps": 600, "validate_every": 100}
 _NETWORKS = {
     "vdsr": {"depth": 20, "features": 16},
     "drcn": {"recursions": 16, "filters": 16},
 }
 
 
-def base(architecture: str, budget: str, **options: Any) -> Recipe:
-    """The recipe that a study changes: the paper's, or a small one; `options` are the network's."""
+def base(architecture: str, budget: str, *, beginning: bool = False, **options: Any) -> Recipe:
+    """The recipe that a study changes: the paper's, or a small one.
+
+    Parameters
+    ----------
+    architecture, budget : str
+    beginning : bool
+        How training begins is compared: a small one ends sooner.
+    options
+        The network's.
+    """
     if budget == "paper":
         recipe = load_recipe(f"{architecture}-paper")
     else:
-        recipe = Recipe(architecture, architecture, options=_NETWORKS[architecture], **_SMALL)
+        length = _BEGINNING if beginning else _WHOLE
+        settings = _SMALL | length | {"options": _NETWORKS[architecture]}
+        recipe = Recipe(architecture, architecture, **settings)
         if architecture == "drcn":
             recipe = replace(recipe, alpha_steps=recipe.steps // 2)
     return replace(recipe, options=recipe.options | options)

@@ -27,7 +27,7 @@ _MODELS = {
 
 def _runs(budget: str) -> dict[str, Recipe | str]:
     return {
-        label + ending: by_sgd(budget, base("drcn", budget, **options), _RATE, clip)
+        label + ending: by_sgd(budget, base("drcn", budget, beginning=True, **options), _RATE, clip)
         for ending, clip in (("", 0.0), (_CLIPPED, CLIP))
         for label, options in _MODELS.items()
     }
