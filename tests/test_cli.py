@@ -205,6 +205,16 @@ def test_an_existing_result_survives_a_failure(call, bad_inputs, tmp_path: Path)
     assert out.read_bytes() == b"precious"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_output_that_nobody_takes_is_one_line(photo: Path, tmp_path: Path) -> None:
+    for words in (["-o", "-"], ["-o", tmp_path / "out.png"]):
+        line = [sys.executable, "-m", "bigsharp", "upscale", "-m", "bicubic", photo, *words]
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 2
+        assert done.stderr == "bigsharp: standard output: No space left on device\n"
+
+
 def test_a_full_disk_leaves_nothing(command, photo: Path, tmp_path: Path) -> None:
     import resource
 

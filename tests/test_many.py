@@ -80,6 +80,23 @@ def test_several_files_patterns_and_lists(upscale, tree: Path) -> None:
     assert "no picture fits" in upscale("pictures/*.tif", "-o", "x").stderr
 
 
+def test_results_beside_their_originals_are_not_enlarged_again(upscale, tree: Path) -> None:
+    first = {"a.png": (10, 8), "a-x2.png": (20, 16), "b.jpg": (11, 8), "b-x2.jpg": (22, 16)}
+    assert upscale("pictures").returncode == 0
+    (tree / "pictures" / "a-x2.png").unlink()
+    again = upscale("pictures")
+    assert again.returncode == 2
+    assert again.stderr.startswith("bigsharp: pictures/b-x2.jpg: exists; give --overwrite")
+    assert upscale("pictures", "--skip-existing").stdout.startswith("pictures/a-x2.png")
+    (tree / "pictures" / "notes.txt").unlink()
+    found = {n: s for n, s in written(tree / "pictures").items() if "/" not in n}
+    assert found == first
+    # One that is named is an original, and so are all where they would be replaced.
+    for words in (["pictures/a.png", "pictures/a-x2.png"], ["pictures", "--overwrite"]):
+        refused = upscale(*words)
+        assert (refused.returncode, "is the original" in refused.stderr) == (2, True)
+
+
 def test_names_are_made_of_a_template(upscale, tree: Path) -> None:
     words = ("--name", "{model}/{stem}-{size}{ext}")
     assert upscale("pictures", "-o", "big", *words, "--width", 40).returncode == 0

@@ -109,7 +109,11 @@ KINDS = [
     ("-depth 16", "deep.ppm"),
     ("-colorspace Gray -depth 16", "deep.pgm"),
     ("-depth 8 -compress none", "words.ppm"),
+    ("-depth 16 -compress none", "words16.ppm"),
+    ("-depth 16", "deep.sgi"),
     ("-depth 8 -quality 0", "exact.jp2"),
+    ("-depth 16 -quality 0", "deep.jp2"),
+    ("-colorspace Gray -depth 16 -quality 0", "grey16.jp2"),
 ]  # fmt: skip
 
 

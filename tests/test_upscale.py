@@ -84,6 +84,28 @@ def test_array_in_array_of_the_same_type_out(
     assert result.max() <= peak
 
 
+def test_what_people_hand_over_is_taken(photo: Path, texture: np.ndarray) -> None:
+    class Place:
+        def __fspath__(self) -> str:
+            return str(photo)
+
+    def enlarge(image: object) -> object:
+        return bigsharp.upscale(image, 2, model="bicubic")
+
+    expected = enlarge(texture)
+    written = enlarge(Place())
+    assert np.array_equal(np.asarray(Image.open(written)), expected)
+    buffer = io.BytesIO()
+    Image.fromarray(texture).save(buffer, "PNG")  # and left where it ends
+    assert np.array_equal(decoded(enlarge(buffer)), expected)
+    deep = texture.astype(">u2") * 257
+    assert np.array_equal(enlarge(deep), enlarge(deep.astype(np.uint16)))
+    values = torch.from_numpy(texture / 255).to(torch.bfloat16)
+    tensor = enlarge(values)
+    assert tensor.dtype == torch.bfloat16
+    assert np.allclose(tensor.float().numpy(), enlarge(values.float().numpy()), atol=4e-3)
+
+
 def test_depths_differ_by_their_rounding_alone(texture: np.ndarray, model: Path) -> None:
     results = [
         bigsharp.upscale(texture, scale=2, model=model) / 255,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar, cast
@@ -148,9 +149,9 @@ def _apply(
     progress: Progress,
 ) -> Source:
     """What a job asks for, of a picture of any kind."""
-    if isinstance(image, str | Path):
+    if isinstance(image, str | os.PathLike):
         (planned,) = jobs.plan(
-            [image],
+            [os.fspath(cast(str, image))],
             output,
             job.size,
             naming,

@@ -197,6 +197,7 @@ def plan(
         raise BigsharpError("`overwrite` and `skip_existing` exclude each other")
     folder = _output_folder(inputs, output)
     jobs = []
+    named = {_place(Path(words)) for words in inputs}
     for source, within in _find(inputs, recursive, folder):
         if folder is not None:
             place = folder / within / naming.name(source, size, IN_FOLDER)
@@ -223,6 +224,11 @@ def plan(
                 cleaning,
             )
         )
+    if not naming.overwrite:
+        # Results of an earlier run that lie beside their originals are found with them.
+        places = [(_place(job.source), _place(job.output)) for job in jobs]
+        earlier = {output for source, output in places if output != source} - named
+        jobs = [job for job, (source, _) in zip(jobs, places, strict=True) if source not in earlier]
     for job in jobs:
         if job.output != STANDARD and not (job.makes_folder and not job.output.parent.exists()):
             check_path(job.output)
@@ -260,6 +266,8 @@ def _find(
 ) -> Iterator[tuple[Path, Path]]:
     """Every picture, and the folder that it lies in within the input that it was found by."""
     for words in inputs:
+        if not str(words):
+            raise BigsharpError("an empty name is no picture")
         path = Path(words)
         if path == STANDARD and len(inputs) > 1:
             raise BigsharpError("- is standard input, and no other picture goes with it")

@@ -5,8 +5,10 @@ Nothing but Typer is imported before a verb runs, so that the help answers at on
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
+import os
 import re
 import signal
 import sys
@@ -56,6 +58,10 @@ for verb in (
     app.command()(verb)
 
 
+#: What a system says of output that it cannot take.
+_NOT_TAKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE)
+
+
 class _Ended(BaseException):
     """Ctrl-C, or a polite kill. Not `KeyboardInterrupt`, which Typer ends without a word."""
 
@@ -82,10 +88,13 @@ def main() -> NoReturn:
     except MemoryError:
         _fail(f"not enough memory; {pictures.SMALLER}")
     except OSError as error:
-        # A path that no system takes, say.
-        if error.filename is None:
+        # A path that no system takes, say; or nobody takes what is printed.
+        if error.filename is None and error.errno not in _NOT_TAKEN:
             raise
-        _fail(f"{error.filename}: {error.strerror}")
+        if error.filename is None:
+            # Else Python tries once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _fail(f"{error.filename or 'standard output'}: {error.strerror}")
     except Exception as error:
         # A mistake in the command's own words: Typer's exceptions, whatever its version, have this.
         if not hasattr(error, "format_message"):

@@ -10,7 +10,7 @@ from bigsharp.image.arrays import Array, from_unit, peak_of, to_unit
 
 
 def read(path: Path, page: int = 0, white_is_zero: bool = False) -> tuple[Array, Array | None]:
-    """Decode one picture of a PNG, TIFF or PNM file.
+    """Decode one picture of a PNG, TIFF, PNM, JPEG 2000 or SGI file.
 
     Parameters
     ----------

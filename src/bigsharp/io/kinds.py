@@ -30,6 +30,9 @@ def as_bytes(image: Any) -> bytes | None:
     if not hasattr(image, "read"):
         return None
     content = image.read()
+    if not content and image.seekable():  # It was just written.
+        image.seek(0)
+        content = image.read()
     if not isinstance(content, bytes):
         raise BigsharpError("a picture is read from a file that is open in binary mode, 'rb'")
     return content
@@ -46,7 +49,11 @@ def to_picture(image: Any) -> Picture:
     if isinstance(image, Image.Image):
         return from_pil(image)
     if _is_tensor(image):
-        return from_array(image.detach().cpu().numpy())
+        tensor = image.detach().cpu()
+        # NumPy has no such type.
+        return from_array(
+            (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+        )
     if isinstance(image, np.ndarray):
         return from_array(image)
     raise BigsharpError(
@@ -69,6 +76,7 @@ def from_array(array: Array) -> Picture:
     BigsharpError
         It has another shape, another type, or values that are none of a picture.
     """
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype not in (np.bool_, np.uint8, np.uint16, np.float16, np.float32, np.float64):
         raise BigsharpError(
             f"an array holds bool, uint8, uint16 or floats in [0, 1], not {array.dtype}"

@@ -35,6 +35,9 @@ _DECODERS = (
 #: Libraries that teach Pillow further formats, where they are installed, and what each reads.
 _PLUGINS = {"pillow_heif": "HEIC", "pillow_jxl": "JPEG XL"}
 
+#: What they are installed by.
+_PACKAGES = {"pillow_heif": "pillow-heif", "pillow_jxl": "pillow-jxl-plugin"}
+
 #: What is recognised by its first bytes, to say that it is not read.
 _MARKS = {
     b"%PDF": "PDF",
@@ -50,6 +53,9 @@ _BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"isom": "video", 
 
 #: Formats whose further pictures are frames. Those of others are layers, previews or sizes.
 _ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
+
+#: Bytes of a file in which its samples' depth is looked for.
+_HEAD = 1 << 16
 
 #: Seconds that a file's structure may take to be followed; sound ones take milliseconds.
 _PATIENCE = 20.0
@@ -253,6 +259,8 @@ def _one_sentence(name: str) -> Iterator[None]:
     except UnidentifiedImageError:
         raise NoPicture(f"{name}: not a picture that bigsharp can read") from None
     except Exception as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise BigsharpError(f"{name}: cannot be read ({error.strerror})") from None
         # The decoders meet damaged files with exceptions of a dozen types, some of which say
         # nothing to a user.
         silent = isinstance(error, KeyError | IndexError | struct.error) or not str(error)
@@ -280,6 +288,8 @@ def _decoder(file: IO[bytes], prefix: bytes, is_tiff: bool) -> Image.Image | Non
         if factory is None or not _accepts(accept, prefix):
             continue
         file.seek(0)
+        if name == "PSD" and prefix[22:24] == b"\0\x10":
+            raise BigsharpError("PSD of 16 bits is not supported; save it as TIFF or PNG")
         try:
             return factory(file, "")
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
@@ -321,7 +331,7 @@ def _refusal(prefix: bytes) -> str:
     if kind is None:
         return "not a picture that bigsharp can read"
     plugin = next((module for module, name in _PLUGINS.items() if name == kind), None)
-    hint = f"install {plugin.replace('_', '-')}, or " if plugin else ""
+    hint = f"install {_PACKAGES[plugin]}, or " if plugin else ""
     return f"{kind} is not supported; {hint}save it as PNG"
 
 
@@ -335,26 +345,34 @@ def _common(name: str) -> str:
 
 
 def _is_deep(image: Image.Image, file: IO[bytes]) -> bool:
-    """Whether Pillow would lose or mistake something of a PNG or a PNM."""
+    """Whether Pillow would lose or mistake something of a picture that OpenImageIO reads."""
+    at = file.tell()
+    file.seek(0)
+    head = file.read(_HEAD)
+    file.seek(at)
     if image.format == "PPM":
-        return image.mode in ("I", "I;16") or _largest_value(file) > 255
+        return image.mode in ("I", "I;16") or _largest_value(head) > 255
+    if image.format == "JPEG2000":
+        return _depth_of_jpeg_2000(head) > 8
+    if image.format == "SGI":
+        return head[3] == 2  # Bytes a sample.
     if image.format != "PNG":
         return False
-    at = file.tell()
-    file.seek(24)
-    depth = file.read(1)[0]
-    file.seek(at)
+    depth = head[24]
     return depth == 16 or (depth < 8 and image.mode != "P" and "transparency" in image.info)
 
 
-def _largest_value(file: IO[bytes]) -> int:
+def _largest_value(head: bytes) -> int:
     """PNM's maxval, the last number of the head (netpbm's pgm(5), ppm(5))."""
-    at = file.tell()
-    file.seek(0)
-    words = re.sub(rb"#[^\n]*", b"", file.read(512)).split()
-    file.seek(at)
-    binary = words[0] in (b"P5", b"P6") and len(words) > 3 and words[3].isdigit()
-    return int(words[3]) if binary else 0
+    words = re.sub(rb"#[^\n]*", b"", head[:512]).split()
+    known = words[0] in (b"P2", b"P3", b"P5", b"P6") and len(words) > 3 and words[3].isdigit()
+    return int(words[3]) if known else 0
+
+
+def _depth_of_jpeg_2000(head: bytes) -> int:
+    """Bits of the first component (ISO/IEC 15444-1, section A.5.1); 8 where that is not found."""
+    at = head.find(b"\xff\x4f\xff\x51")
+    return (head[at + 42] & 0x7F) + 1 if 0 <= at < len(head) - 42 else 8
 
 
 def _info_of_tags(tags: Any, exif: Image.Exif, picture: Picture) -> Info:
