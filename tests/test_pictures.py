@@ -451,6 +451,10 @@ def test_formats_that_are_only_recognised(enlarge, tmp_path: Path) -> None:
         "a.pdf": (b"%PDF-1.7 ...", "PDF is not supported"),
         "a.heic": (b"\0\0\0\x18ftypheic" + bytes(40), "HEIC is not supported"),
         "a.jxl": (b"\xff\x0a" + bytes(40), "JPEG XL is not supported"),
+        "deep.psd": (
+            struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, 8, 8, 16, 3) + bytes(40),
+            "PSD of 16 bits is not supported",
+        ),
         "a.wmf": (b"\xd7\xcd\xc6\x9a" + bytes(60), "WMF is not supported"),
     }
     for name, (content, words) in contents.items():
@@ -470,6 +474,7 @@ def test_a_name_too_long_and_a_link_to_itself(tmp_path: Path, command) -> None:
         assert done.stderr.startswith("bigsharp: ")
         assert done.stderr.count("\n") == 1
         assert "too long" in done.stderr or "symbolic links" in done.stderr
+        assert "damaged" not in done.stderr
     assert len(list(tmp_path.iterdir())) == 2
 
 
