@@ -84,5 +84,6 @@ STUDY = Study(
     runs=_runs,
     draw=_draw,
     judge=_judge,
+    longer=("VDSR-6", "VDSR-20"),
     seeds={"small": 2},
 )

@@ -55,5 +55,6 @@ STUDY = Study(
     draw=_draw,
     judge=_judge,
     scales=(3,),
+    longer=("recursions 6", "recursions 16"),
     seeds={"small": 2},
 )
