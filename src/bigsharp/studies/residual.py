@@ -49,7 +49,8 @@ def _draw(results: Results) -> Figure:
         panel.set_title(f"{depth} layers", loc="left", weight="bold")
         panel.set_xlabel("steps")
     axes[0].set_ylabel(f"held-out PSNR at ×{_SCALE} (dB)")
-    axes[1].legend(title="rate", loc="lower right", ncols=1)
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, title="rate", loc="outside right center")
     return figure
 
 
