@@ -45,6 +45,8 @@ QUALITIES = (30, 50, 70, 90)
 CLEANERS = {"denoise": "vdsr-denoise", "deblock": "vdsr-deblock"}
 STRENGTHS = {"denoise": (15, 25, 50), "deblock": (10, 20, 30, 40)}
 
+#: The sets and scales of the slides' table.
+TABLE = ("Set5", "Set14", "B100", "Urban100")
 SCALES = (2, 3, 4)
 ANY_SCALE = (1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 8)
 
@@ -91,7 +93,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def scores(measured: Measured) -> str:
     """PSNR and SSIM of every method, the best in bold, published PSNR beside."""
     rows = []
-    for data in ("Set5", "Set14", "B100", "Urban100"):
+    for data in TABLE:
         for scale in SCALES:
             found = [measured.result("published", data, scale, method) for method in MEASURED]
             best = max(round(result.mean.psnr, 2) for result in found if result)
@@ -171,7 +173,7 @@ def written() -> dict[Path, str]:
     rules = protocol.PROTOCOLS["published"]
     results = [
         result
-        for data in ("Set5", "Set14", "B100", "Urban100")
+        for data in TABLE
         for scale in SCALES
         for method in MEASURED
         if (result := measured.result("published", data, scale, method))

@@ -197,7 +197,6 @@ def plan(
         raise BigsharpError("`overwrite` and `skip_existing` exclude each other")
     folder = _output_folder(inputs, output)
     jobs = []
-    named = {_place(Path(words)) for words in inputs}
     for source, within in _find(inputs, recursive, folder):
         if folder is not None:
             place = folder / within / naming.name(source, size, IN_FOLDER)
@@ -225,10 +224,7 @@ def plan(
             )
         )
     if not naming.overwrite:
-        # Results of an earlier run that lie beside their originals are found with them.
-        places = [(_place(job.source), _place(job.output)) for job in jobs]
-        earlier = {output for source, output in places if output != source} - named
-        jobs = [job for job, (source, _) in zip(jobs, places, strict=True) if source not in earlier]
+        jobs = _without_results(jobs, {_place(Path(words)) for words in inputs})
     for job in jobs:
         if job.output != STANDARD and not (job.makes_folder and not job.output.parent.exists()):
             check_path(job.output)
@@ -313,6 +309,13 @@ def _lines(path: str) -> list[str]:
     if not names:
         raise BigsharpError(f"{path}: names no picture")
     return names
+
+
+def _without_results(jobs: list[Job], named: set[str]) -> list[Job]:
+    """Without results of an earlier run that were found beside their originals."""
+    places = [(_place(job.source), _place(job.output)) for job in jobs]
+    earlier = {output for source, output in places if output != source} - named
+    return [job for job, (source, _) in zip(jobs, places, strict=True) if source not in earlier]
 
 
 def _refuse_clashes(jobs: Sequence[Job]) -> None:

@@ -6,7 +6,6 @@ Pillow compresses what a frame changes as a picture of its own, and its parts ar
 from __future__ import annotations
 
 import io
-import itertools
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -101,23 +100,24 @@ def _difference(before: Array, bands: Array, duration: float) -> Change:
     return Change(bands[top : bottom + 1, left : right + 1], int(left), int(top), duration)
 
 
-def save(name: str, frames: Iterator[Picture], file: IO[bytes], options: Options) -> None:
+def save(
+    name: str, first: Picture, frames: Iterable[Picture], file: IO[bytes], options: Options
+) -> None:
     """Write an animation.
 
     Parameters
     ----------
     name : {"PNG", "GIF", "WEBP"}
-    frames : iterator of Picture
-        At least one, of 8 bits and of one size.
+    first : Picture
+        The first frame, whose `info` holds for all.
+    frames : iterable of Picture
+        All of them, `first` too, of 8 bits and of one size.
     file : file
         That can seek.
     options : dict
         Pillow's, for all but the pixels.
     """
-    first = next(frames)
-    {"PNG": _save_png, "GIF": _save_gif, "WEBP": _save_webp}[name](
-        first, itertools.chain([first], frames), file, options
-    )
+    {"PNG": _save_png, "GIF": _save_gif, "WEBP": _save_webp}[name](first, frames, file, options)
 
 
 def _encoded(image: Image.Image | Array, name: str, **options: Any) -> bytes:
@@ -207,13 +207,13 @@ def _save_gif(first: Picture, frames: Iterable[Picture], file: IO[bytes], option
     if comment := options.get("comment"):
         parts = [comment[at : at + 255] for at in range(0, len(comment), 255)]
         file.write(b"!\xfe" + b"".join(bytes([len(part)]) + part for part in parts) + b"\0")
-    for change in changes_of(frames, _seen, overwrites=False):
+    for change in changes_of(frames, seen, overwrites=False):
         file.write(_gif_frame(change))
     file.write(b";")
 
 
-def _seen(picture: Picture) -> Array:
-    """Pixels with an alpha that is all or nothing."""
+def seen(picture: Picture) -> Array:
+    """Red, green, blue, and an alpha that is all or nothing, as GIF knows it."""
     bands = _bands(picture, clear=True, grey=False)
     bands[..., 3] = np.where(bands[..., 3] < 128, 0, 255)
     return bands

@@ -30,7 +30,7 @@ def as_bytes(image: Any) -> bytes | None:
     if not hasattr(image, "read"):
         return None
     content = image.read()
-    if not content and image.seekable():  # It was just written.
+    if not content and getattr(image, "seekable", bool)():  # It was just written.
         image.seek(0)
         content = image.read()
     if not isinstance(content, bytes):

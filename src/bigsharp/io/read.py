@@ -346,6 +346,8 @@ def _common(name: str) -> str:
 
 def _is_deep(image: Image.Image, file: IO[bytes]) -> bool:
     """Whether Pillow would lose or mistake something of a picture that OpenImageIO reads."""
+    if image.format not in ("PNG", "PPM", "JPEG2000", "SGI"):
+        return False
     at = file.tell()
     file.seek(0)
     head = file.read(_HEAD)
@@ -356,8 +358,6 @@ def _is_deep(image: Image.Image, file: IO[bytes]) -> bool:
         return _depth_of_jpeg_2000(head) > 8
     if image.format == "SGI":
         return head[3] == 2  # Bytes a sample.
-    if image.format != "PNG":
-        return False
     depth = head[24]
     return depth == 16 or (depth < 8 and image.mode != "P" and "transparency" in image.info)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -155,13 +155,19 @@ def save(file: IO[bytes], kind: Format, pictures: Iterable[Picture], saving: Sav
         first, second = next(fitting), next(fitting, None)
         options = _options(kind, first, saving)
         if second is not None:
-            _save_frames(file, kind, itertools.chain([first, second], fitting), options)
+            frames = itertools.chain([first, second], fitting)
+            if kind.gathers:
+                _save_gathered(file, kind, list(frames), options)
+            else:
+                animation.save(kind.name, first, frames, file, options)
         elif kind.name == "PPM":
             _save_pnm(first, file)
         elif first.pixels.dtype == np.uint16:
             png.save_deep(first, file, options)
         else:
-            Image.fromarray(_bands(first, kind)).save(file, kind.name, **options)
+            holed = kind.name == "GIF" and first.alpha is not None
+            bands = animation.seen(first) if holed else first.bands
+            Image.fromarray(bands).save(file, kind.name, **options)
     except (ValueError, RuntimeError, struct.error) as error:
         raise BigsharpError(f"{kind} cannot hold this picture ({error}); use .png") from None
 
@@ -184,25 +190,12 @@ def _save_pnm(picture: Picture, file: IO[bytes]) -> None:
     file.write(picture.pixels.astype(picture.pixels.dtype.newbyteorder(">")).tobytes())
 
 
-def _save_frames(
-    file: IO[bytes], kind: Format, frames: Iterator[Picture], options: dict[str, Any]
+def _save_gathered(
+    file: IO[bytes], kind: Format, frames: list[Picture], options: dict[str, Any]
 ) -> None:
-    if not kind.gathers:
-        animation.save(kind.name, frames, file, options)
-        return
-    pictures = list(frames)
-    first, *others = (Image.fromarray(picture.bands) for picture in pictures)
-    durations = [round(picture.duration or animation.DURATION) for picture in pictures]
+    first, *others = (Image.fromarray(frame.bands) for frame in frames)
+    durations = [round(frame.duration or animation.DURATION) for frame in frames]
     first.save(file, kind.name, save_all=True, append_images=others, duration=durations, **options)
-
-
-def _bands(picture: Picture, kind: Format) -> Any:
-    """A picture's pixels and alpha; GIF knows only seen and unseen."""
-    if kind.name != "GIF" or picture.alpha is None:
-        return picture.bands
-    seen = np.where(picture.alpha < 128, 0, 255).astype(np.uint8)
-    pixels = picture.pixels
-    return np.dstack([pixels if pixels.ndim == 3 else np.dstack([pixels] * 3), seen])
 
 
 def _options(kind: Format, picture: Picture, saving: Saving) -> dict[str, Any]:

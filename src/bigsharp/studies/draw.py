@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bigsharp.benchmark import figures
 from bigsharp.io.files import write_bytes
 from bigsharp.studies import results as kept
-from bigsharp.studies.results import Results
+from bigsharp.studies.results import Outcome, Results
 from bigsharp.studies.study import LONGER, TESTED, Study
 
 if TYPE_CHECKING:
@@ -89,14 +90,13 @@ def circumstances(results: Results) -> str:
         if len(values) == 1:
             words.append(text.format(values.pop()))
     if recipes:
-        words.append(_seeds(results))
+        words.append(_seeds(compared))
     return " · ".join([*words, f"PSNR on {TESTED}"])
 
 
-def _seeds(results: Results) -> str:
+def _seeds(outcomes: Sequence[Outcome]) -> str:
     """How often each was trained; a study that goes on has some more often than others."""
-    labels = [label for label in results.labels if not label.endswith(LONGER)]
-    counts = sorted({len(results.of(label)) for label in labels})
+    counts = sorted(set(Counter(outcome.label for outcome in outcomes).values()))
     if counts == [1]:
         return "one seed"
     told = " or ".join(map(str, counts))
