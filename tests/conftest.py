@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from PIL import Image
 from bigsharp import networks
 from bigsharp.networks.export import export
 from bigsharp.networks.network import Network
+from programs import program
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("bigsharp", deadline=None)
@@ -92,9 +92,7 @@ def checkpoint(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def browser() -> Iterator[Any]:
     """Chromium, driven by Playwright; a test that needs it is skipped where it is not installed."""
     playwright = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("Chromium is not installed")
+    path = program("chromium")
     with playwright.sync_playwright() as play:
         browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser

@@ -149,7 +149,7 @@ def test_a_bad_picture_is_one_line(
         (["--engine", "tpu"], ["tpu", "auto, native, onnx, torch"]),
         (["-o", "out.xyz"], ["out.xyz", ".png"]),
         (["-o", "out"], ["without extension"]),
-        (["-o", "nowhere/out.png"], ["nowhere", "does not exist"]),
+        (["-o", "photo.png/out.png"], ["photo.png/out.png", "Not a directory"]),
         (["-o", "photo.png"], ["photo.png", "is the original"]),
         (["-o", "folder.png"], ["is a folder"]),
         (["--max-pixels", "100"], ["70 × 60", "--max-pixels"]),

@@ -62,6 +62,15 @@ def test_a_folder_and_its_tree(upscale, tree: Path) -> None:
     }
 
 
+def test_the_folder_of_a_result_is_made(upscale, tree: Path) -> None:
+    assert upscale("pictures/a.png", "-o", "new/deeper/big.png").returncode == 0
+    assert written(tree / "new") == {"deeper/big.png": (20, 16)}
+    (tree / "broken.png").write_bytes(b"junk")
+    for words in (("missing.png",), ("broken.png",), ("pictures/a.png", "-s", "0.5")):
+        assert upscale(*words, "-o", "none/big.png").returncode == 2
+        assert not (tree / "none").exists()
+
+
 def test_a_result_folder_within_the_folder_is_not_an_input(upscale, tree: Path) -> None:
     for _ in range(2):
         done = upscale("pictures", "-o", "pictures/big", "-r", "--overwrite")

@@ -513,11 +513,30 @@ def test_a_chain_without_end_and_a_long_head_end_soon(
         enlarge("filled.jpg")
 
 
+def test_a_picture_that_takes_long_to_decode(
+    tmp_path: Path, enlarge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bigsharp.io import read
+
+    flat = io.BytesIO()
+    Image.new("L", (2000, 2000), 90).save(flat, "JPEG", progressive=True)
+    content = flat.getvalue()
+    scan = content[content.rfind(b"\xff\xda") : -2]
+    (tmp_path / "scans.jpg").write_bytes(content[:-2] + scan * 2000 + content[-2:])
+    monkeypatch.setattr(read, "_PATIENCE", 0.2)
+    monkeypatch.setattr(read, "_PER_PIXEL", 0.0)
+    with pytest.raises(BigsharpError, match=r"scans\.jpg: .*not understood in"):
+        enlarge("scans.jpg")
+
+
 def test_a_chunk_longer_than_any_picture_needs(tmp_path: Path, enlarge) -> None:
     long = chunk(b"tEXt", b"Title\0" + b"x" * (65 << 20))
-    (tmp_path / "long.png").write_bytes(png(4, 4, 8, 0, b"\0abcd" * 4, long))
-    with pytest.raises(BigsharpError, match="tEXt chunk"):
-        enlarge("long.png")
+    before = png(4, 4, 8, 0, b"\0abcd" * 4, long)
+    plain = png(4, 4, 8, 0, b"\0abcd" * 4)
+    for content in (before, plain[:-12] + long + plain[-12:]):
+        (tmp_path / "long.png").write_bytes(content)
+        with pytest.raises(BigsharpError, match="tEXt chunk"):
+            enlarge("long.png")
 
 
 @pytest.mark.parametrize(("alpha", "darkest"), [(1, 250), (3, 245)])

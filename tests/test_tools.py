@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 import bigsharp
+from programs import program
 
-MAGICK = shutil.which("magick") or shutil.which("convert-im6.q16") or "ImageMagick"
+#: Version 7, or what Debian calls version 6.
+MAGICK = "magick" if shutil.which("magick") else "convert-im6.q16"
 
 #: What is told of a result's picture, to be that of the original's.
 SIZE = 61, 47
@@ -24,9 +26,8 @@ SIZE = 61, 47
 
 def tool(*words: object) -> bytes:
     """Run a program and give what it writes to standard output."""
-    if shutil.which(str(words[0])) is None:
-        pytest.skip(f"{words[0]} is not installed")
-    done = subprocess.run([str(word) for word in words], capture_output=True, check=False)
+    line = [program(str(words[0])), *map(str, words[1:])]
+    done = subprocess.run(line, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 

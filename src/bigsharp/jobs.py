@@ -54,8 +54,6 @@ class Job:
     size : Size
     format : Format, optional
         By default the original's, if that is written.
-    makes_folder : bool
-        Whether the folder of the output is made.
     saving : Saving
     tile : int
         Side of a tile in result pixels, for what goes tile by tile.
@@ -73,7 +71,6 @@ class Job:
     output: Path
     size: Size
     format: Format | None = None
-    makes_folder: bool = False
     saving: Saving = field(default_factory=Saving)
     tile: int = TILE
     max_pixels: int = MAX_PIXELS
@@ -177,7 +174,7 @@ def plan(
         Files, folders, patterns such as ``*.png``, ``@LIST`` for a text file of them, one a line,
         or ``-`` for standard input.
     output : path, optional
-        A file; or a folder, which is made, where there is more than one input, a folder among
+        A file; or a folder where there is more than one input, a folder among
         them, or a name that is a folder or ends in ``/``. By default each result goes beside its
         original.
     size : Size
@@ -207,14 +204,12 @@ def plan(
         else:
             place = source.parent / naming.name(source, size, naming.beside)
         kind = naming.kind(place)
-        makes_folder = folder is not None
         jobs.append(
             Job(
                 source,
                 place,
                 size,
                 kind,
-                makes_folder,
                 saving,
                 tile,
                 max_pixels,
@@ -226,7 +221,7 @@ def plan(
     if not naming.overwrite:
         jobs = _without_results(jobs, {_place(Path(words)) for words in inputs})
     for job in jobs:
-        if job.output != STANDARD and not (job.makes_folder and not job.output.parent.exists()):
+        if job.output != STANDARD:
             check_path(job.output)
     _refuse_clashes(jobs)
     return _without_existing(jobs, naming)
@@ -392,8 +387,6 @@ def run(
         if job.output == STANDARD:
             sys.stdout.buffer.write(write.encode(kind, pictures, job.saving))
             return job.output
-        if job.makes_folder:
-            job.output.parent.mkdir(parents=True, exist_ok=True)
         write.write(job.output, kind, pictures, job.saving)
     if job.keep_times and job.source != STANDARD:
         times = job.source.stat()

@@ -113,7 +113,6 @@ def distribution(results: Sequence[Result]) -> Figure:
 def save(figure: Figure, path: Path) -> list[Path]:
     """Write a figure as PDF and PNG; `path` is without extension."""
     written = []
-    path.parent.mkdir(parents=True, exist_ok=True)
     for kind in ("pdf", "png"):
         target = path.with_name(f"{path.name}.{kind}")
         # No date in the file: the same figure then is the same bytes.

@@ -25,16 +25,18 @@ class _File(io.BufferedRandom):
 def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a file that takes its place at `path` when all is written, or not at all.
 
-    A symbolic link stays one; the file it points to is replaced.
+    Its folder is made where it is missing. A symbolic link stays one; the file it points to is
+    replaced.
 
     Raises
     ------
     BigsharpError
-        The folder does not exist or cannot be written to, or the disk is full.
+        The folder cannot be made or written to, or the disk is full.
     """
     temporary = None
     try:
         target = Path(os.path.realpath(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
         # Not `tempfile`: what that makes is private, and a picture has the usual permissions.
         part = target.parent / f".part-{secrets.token_hex(8)}"
         with _File(io.FileIO(part, "x+")) as file:
@@ -57,24 +59,24 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 def check_path(path: str | Path) -> None:
     """Find out, before any work is done, whether a file can be written there.
 
+    Folders on the way to it may be missing, if they can be made.
+
     Raises
     ------
     BigsharpError
-        The folder does not exist or may not be written to, the path is a folder or some other
-        thing that is no file, or one that the system does not take.
+        A folder may not be written to or is none, the path is a folder or some other thing that is
+        no file, or one that the system does not take.
     """
     path = Path(path)
-    folder = path.parent
     try:
         # What the system says of a name too long, a link to itself or a NUL, `exists` swallows.
         with suppress(FileNotFoundError):
             path.stat()
-        if not folder.is_dir():
-            raise BigsharpError(f"{path}: the folder {folder} does not exist; create it first")
         if path.is_dir():
             raise BigsharpError(f"{path}: is a folder; name a file in it")
         if path.exists() and not path.is_file():
             raise BigsharpError(f"{path}: is a device or a pipe; name a file")
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BigsharpError(f"{path}: cannot be written ({reason}); name another file") from None

@@ -21,6 +21,9 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: They say what the values mean where there is no profile (PNG 3rd edition, section 11.3.2).
 _COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
 
+#: What holds pixels; the chunks of `_COLOUR` come before it.
+_PIXELS = (b"IDAT", b"fdAT")
+
 #: gAMA of a picture that looks the same without it.
 _USUAL_GAMMA = range(44_000, 47_001)
 
@@ -37,17 +40,21 @@ def colour_chunks(file: IO[bytes]) -> dict[bytes, bytes]:
     Raises
     ------
     BigsharpError
-        A chunk before the pixels is longer than any picture needs.
+        A chunk that holds no pixels is longer than any picture needs.
     """
     found = {}
+    may_come: tuple[bytes, ...] = _COLOUR
+    size = file.seek(0, io.SEEK_END)
     file.seek(len(_SIGNATURE))
     while len(head := file.read(8)) == 8:
         length, name = struct.unpack(">I4s", head)
-        if name in (b"IDAT", b"IEND"):
+        if name == b"IEND":
             break
-        if length > _LONGEST:
+        if name in _PIXELS:
+            may_come = ()
+        elif min(length, size - file.tell()) > _LONGEST:
             raise BigsharpError(f"a {name.decode('latin-1')} chunk of {length:,} bytes")
-        if name in _COLOUR:
+        if name in may_come:
             found[name] = file.read(length)
             file.seek(4, io.SEEK_CUR)
         else:

@@ -57,19 +57,28 @@ _ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 #: Bytes of a file in which its samples' depth is looked for.
 _HEAD = 1 << 16
 
-#: Seconds that a file's structure may take to be followed; sound ones take milliseconds.
-_PATIENCE = 20.0
+#: Seconds that it may take to follow a file's structure, or to decode a picture, and more for each
+#: of its pixels; sound files take milliseconds, and a tenth of that for a pixel.
+_PATIENCE, _PER_PIXEL = 20.0, 0.25e-6
+
+#: Bytes of a JPEG between two looks at the clock: each can ask for a megapixel's work.
+_BLOCK = 1 << 12
 
 
 class _Timed:
     """A file that stops answering when its time is up."""
 
-    deadline = math.inf
+    deadline = allowed = math.inf
+
+    def allow(self, pixels: int = 0) -> None:
+        """Begin to count the time that so many pixels may take."""
+        self.allowed = _PATIENCE + _PER_PIXEL * pixels
+        self.deadline = time.monotonic() + self.allowed
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read as the class beside does."""
         if time.monotonic() > self.deadline:
-            raise TimeoutError(f"not understood in {_PATIENCE:.0f} s")
+            raise TimeoutError(f"not understood in {self.allowed:.0f} s")
         content: bytes = super().read(size)  # type: ignore[misc]
         return content
 
@@ -118,9 +127,8 @@ class Reader:
         with ExitStack() as stack, _one_sentence(self.name):
             self._stack = stack
             self._file = stack.enter_context(_opened(source))
-            self._file.deadline = time.monotonic() + _PATIENCE
+            self._file.allow()
             self._look()
-            self._file.deadline = math.inf
             self._stack = stack.pop_all()
 
     def _look(self) -> None:
@@ -165,9 +173,11 @@ class Reader:
     def _frame(self, place: int) -> Picture:
         image = self._image
         assert image is not None
+        self._file.allow()
         if place:
             image.seek(place)
         check_pixels(self.name, image.height, image.width, self._max_pixels)
+        self._file.allow(image.height * image.width)
         if self.count == 1 and _is_deep(image, self._file):
             pixels, alpha = deep.read(self._path())
             image.load()
@@ -185,6 +195,7 @@ class Reader:
         tags = self._chain[place]
         height, width = int(tags[tiff.LENGTH]), int(tags[tiff.WIDTH])
         check_pixels(self.name, height, width, self._max_pixels)
+        self._file.allow(height * width)
         bits = max(tags.get(tiff.BITS, (1,)))
         if bits > 16 or not {1, 4} >= set(tags.get(tiff.FORMAT, (1,))):
             raise BigsharpError(
@@ -291,7 +302,10 @@ def _decoder(file: IO[bytes], prefix: bytes, is_tiff: bool) -> Image.Image | Non
         if name == "PSD" and prefix[22:24] == b"\0\x10":
             raise BigsharpError("PSD of 16 bits is not supported; save it as TIFF or PNG")
         try:
-            return factory(file, "")
+            image = factory(file, "")
+            if name == "JPEG":
+                image.decodermaxblock = _BLOCK
+            return image
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
             # All but TGA are known by their first bytes.
             if accept and not is_tiff:

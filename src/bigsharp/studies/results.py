@@ -148,7 +148,6 @@ def write(results: Results, folder: Path) -> None:
     top = json.dumps({"version": VERSION} | head, ensure_ascii=False)
     text = f'{top[:-1]}, "outcomes": [\n{lines}\n]}}\n'
     path = path_of(folder, results.study, results.budget)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, text.encode())
 
 

@@ -173,7 +173,6 @@ def write_queue(runs: Iterable[Recipe | str], file: Path) -> None:
     """Write runs as a file for `bigsharp queue`, beside it their recipes."""
     defaults = {entry.name: entry.default for entry in fields(Recipe)}
     lines = []
-    file.parent.mkdir(parents=True, exist_ok=True)
     # Several studies may need the same run.
     for run in {run.name: run for run in runs if isinstance(run, Recipe)}.values():
         told = {key: v for key, v in run.as_dict().items() if v != defaults[key]}

@@ -68,7 +68,6 @@ def train_method(
         for line in skipped:
             report(f"skipped {line}")
         packed = train(name, scale, images, settings, report)
-        folder.mkdir(parents=True, exist_ok=True)
         written.append(folder / f"{name}-x{scale}{file.SUFFIX}")
         write_bytes(written[-1], file.to_bytes(packed))
     return written
