@@ -36,7 +36,7 @@ fix: .venv/dev
 	$(BIN)/python tools/reference.py
 
 speed: .venv/dev
-	for name in startup resize upscale engines train; do \
+	for name in startup resize upscale many engines train methods; do \
 	  $(BIN)/python speed/$$name.py || exit 1; done
 
 # The engine under the compiler's sanitizers; address and undefined go together.

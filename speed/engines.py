@@ -10,7 +10,6 @@ filters, with weights drawn by chance, as none are released.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -29,6 +28,7 @@ from bigsharp.engines.native import NativeEngine
 from bigsharp.networks.network import Network
 from bigsharp.weights import file
 from bigsharp.weights.onnx import to_onnx
+from kept import arguments, show
 from with_ncnn import NcnnEngine
 
 #: ONNX Runtime's and PyTorch's threads spin for a while after a run, which the next may not suffer.
@@ -65,8 +65,8 @@ def open_all(network: Network, architecture: str, folder: Path) -> dict[str, Eng
     return engines
 
 
-def speed(engines: dict[str, Engine], side: int, rounds: int, macs: int, peak: float) -> None:
-    """Print one line an engine."""
+def speed(engines: dict[str, Engine], side: int, rounds: int, macs: int) -> dict[str, float]:
+    """Effective GFLOP/s by engine."""
     ilr = np.random.default_rng(0).random((side, side), np.float32)
     times: dict[str, list[float]] = {name: [] for name in engines}
     results = {name: engine.restore(ilr) for name, engine in engines.items()}
@@ -76,17 +76,14 @@ def speed(engines: dict[str, Engine], side: int, rounds: int, macs: int, peak: f
             began = time.perf_counter()
             engine.restore(ilr)
             times[name].append(time.perf_counter() - began)
-    rates = {name: 2e-9 * macs * side**2 / statistics.median(t) for name, t in times.items()}
-    for name, rate in rates.items():
-        apart = np.abs(results[name] - results["onnx"]).max()
-        print(
-            f"{side:5}²  {name:20} {rate:6.0f} GFLOP/s  {rate / rates['onnx']:5.2f} × onnx  "
-            f"{rate / peak:5.2f} × peak  differs by {apart:.1e}"
-        )
+    for name, result in results.items():
+        apart = np.abs(result - results["onnx"]).max()
+        assert apart < 1e-3, f"{name} differs from ONNX Runtime by {apart:.1e}"
+    return {name: 2e-9 * macs * side**2 / statistics.median(t) for name, t in times.items()}
 
 
-def memory_and_start(engine: str, model: str) -> None:
-    """Print what a process takes at 1024², above its imports, and how soon the engine is ready."""
+def memory_and_start(engine: str, model: str) -> list[str]:
+    """What a process takes at 1024², above its imports, and how soon the engine is ready."""
     script = (
         "import re, time, numpy as np; from bigsharp.engines import open_engine\n"
         f"import bigsharp.engines.{engine}\n"
@@ -96,33 +93,46 @@ def memory_and_start(engine: str, model: str) -> None:
         "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', status())[1]) / 1024\n"
         "before, began = peak(), time.perf_counter()\n"
         f"opened = open_engine({model!r}, {engine!r}); ready = time.perf_counter() - began\n"
-        "opened.restore(ilr); print(f'{peak() - before:.0f} MB, ready in {ready:.3f} s')"
+        "opened.restore(ilr); print(f'{peak() - before:.0f} MB;{ready:.3f} s')"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    print(f" 1024²  {engine:20} {done.stdout.strip()}")
+    return done.stdout.strip().split(";")
 
 
 def main() -> None:
-    """Print everything."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    """One line an engine."""
+    parser = arguments(__doc__)
     parser.add_argument("--model", default="vdsr")
     parser.add_argument("--sides", default="256,512,1024,2048")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     architecture, network = read_network(options.model)
     peak = kernels.peak("", os.cpu_count() or 1, 1.0)
-    print(f"{kernels.instructions()}, {os.cpu_count()} cores: {peak:.0f} GFLOP/s of multiply-adds")
+    sides = list(map(int, options.sides.split(",")))
     with tempfile.TemporaryDirectory() as folder:
         engines = open_all(network, architecture, Path(folder))
-        for side in map(int, options.sides.split(",")):
-            speed(engines, side, options.rounds, network.macs_per_pixel, peak)
-    if options.model in weights.names():
-        for engine in ("native", "onnx", "torch"):
-            memory_and_start(engine, options.model)
+        rates = [speed(engines, side, options.rounds, network.macs_per_pixel) for side in sides]
+    released = options.model in weights.names()
+    rows = []
+    for name in engines:
+        several = [f"{rate[name]:.0f}" for rate in rates]
+        ratio = statistics.mean(rate[name] / rate["onnx"] for rate in rates)
+        row = [
+            name,
+            *several,
+            f"{ratio:.2f}",
+            f"{statistics.mean(r[name] for r in rates) / peak:.2f}",
+        ]
+        if released:
+            kind = {f"native, {os.cpu_count()} threads": "native", "onnx": "onnx", "torch": "torch"}
+            row += memory_and_start(kind[name], options.model) if name in kind else ["", ""]
+        rows.append(row)
+    head = ["effective GFLOP/s", *(f"{side}²" for side in sides), "× ONNX Runtime"]
+    head.append(f"of {peak:.0f} GFLOP/s of multiply-adds")
+    head += ["memory at 1024²", "ready in"] if released else []
+    show(f"engines {options.model}", head, rows, options.keep)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from bigsharp import networks
 from bigsharp.image.resize import imresize
 from bigsharp.training.loop import Status, Trainer, choose_device
 from bigsharp.training.recipe import Recipe, load_recipe
+from kept import arguments, show
 
 IMAGES, SIDE = 24, 256
 TYPES = {"none": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -124,9 +125,7 @@ def wait(device: str) -> None:
 
 def main() -> None:
     """Print one line a loop."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("recipe", nargs="?", default="vdsr")
     parser.add_argument("--compile", action="store_true", help="measure torch.compile, too")
     parser.add_argument("--device", default="auto")
@@ -151,17 +150,17 @@ def main() -> None:
             name = "bigsharp, --compile" if compiled else "bigsharp"
             trainer = Trainer(recipe, Path(folder) / name, device=device, compiled=compiled)
             loops[name] = partial(time_trainer, trainer, options.steps)
-        report(recipe, trainer, loops, options.rounds, device)
+        report(recipe, trainer, loops, options, device)
 
 
 def report(
     recipe: Recipe,
     trainer: Trainer,
     loops: dict[str, Callable[[], float]],
-    rounds: int,
+    options: argparse.Namespace,
     device: str,
 ) -> None:
-    """Run the rounds and print the medians."""
+    """Run the rounds and show the medians."""
     pixels = recipe.batch * recipe.patch**2
     # Forward, gradient of the input, gradient of the weights; 2 FLOP a multiply-accumulate.
     flop = 3 * 2 * trainer.network.macs_per_pixel * pixels
@@ -173,18 +172,18 @@ def report(
     )
     print(f"{flop / 1e9:.0f} GFLOP a step; matrix product {peak / 1e9:.0f} GFLOP/s in {mixed}")
     seconds: dict[str, list[float]] = {name: [] for name in loops}
-    for number in range(rounds + 1):
+    for number in range(options.rounds + 1):
         for name, measure in loops.items():
             elapsed = measure()
             if number:  # the first round warms up
                 seconds[name].append(elapsed)
-    base = statistics.median(seconds["plain PyTorch"])
+    rows = []
     for name, measured in seconds.items():
         median = statistics.median(measured)
-        print(
-            f"{name:20} {1 / median:8.2f} steps/s  {flop / median / 1e9:9.0f} GFLOP/s  "
-            f"{flop / median / peak:5.0%} of the matrix product  {base / median:5.2f} ×"
-        )
+        rate = flop / median
+        rows.append([name, f"{1 / median:.2f}", f"{rate / 1e9:.0f}", f"{rate / peak:.0%}"])
+    head = ["loop", "steps/s", "GFLOP/s", "of the matrix product's rate"]
+    show(f"train {recipe.name}", head, rows, options.keep)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from kept import arguments, show
+
 #: Of the small picture; the result at ×2 has a megapixel, and four in the second case.
 SIDES = (512, 1024)
 CASES = [("native", 512), ("onnx", 256), ("onnx", 512), ("onnx", 1024), ("torch", 512)]
 if find_spec("ncnn"):
     CASES.append(("ncnn", 512))
+NAMES = {
+    "native": "native engine, by rows (the default)",
+    "onnx": "ONNX Runtime",
+    "torch": "PyTorch",
+    "ncnn": "ncnn in the place of an engine",
+}
 ROUNDS = 3
 
 
@@ -46,7 +54,10 @@ def wait(pid: int) -> tuple[int, int, resource.struct_rusage]:
 
 
 def main() -> None:
-    """Print one line a case; the ratio is to ONNX Runtime in tiles of 512."""
+    """One line a case; the ratio is to ONNX Runtime in tiles of 512."""
+    options = arguments(__doc__).parse_args()
+    cells = {case: [NAMES[case[0]] + ("" if case[0] == "native" else f", tiles of {case[1]}")]
+             for case in CASES}  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         for side in SIDES:
             image = Path(folder) / f"{side}.png"
@@ -55,11 +66,12 @@ def main() -> None:
             rounds = [{case: run(image, *case) for case in CASES} for _ in range(ROUNDS)]
             measured = {case: np.median([r[case] for r in rounds], axis=0) for case in CASES}
             default = measured["onnx", 512][0]
-            for (engine, tile), (seconds, memory) in measured.items():
-                print(
-                    f"{side}² × 2  {engine:5} tile {tile:4}  {seconds:6.1f} s  "
-                    f"{seconds / default:5.2f} ×  {memory:5.0f} MB"
-                )
+            for case, (seconds, memory) in measured.items():
+                cells[case] += [f"{seconds:.1f} s", f"{default / seconds:.2f}", f"{memory:.0f} MB"]
+    head = [""]
+    for side in SIDES:
+        head += [f"{side}² → {2 * side}²", "× ONNX Runtime", "memory"]
+    show("upscale", head, list(cells.values()), options.keep)
 
 
 if __name__ == "__main__":

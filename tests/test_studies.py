@@ -16,10 +16,11 @@ from PIL import Image
 from bigsharp import cli, networks, studies
 from bigsharp.benchmark.run import benchmark
 from bigsharp.networks.network import Network
-from bigsharp.studies import measure
-from bigsharp.studies.page import html, page, whole
-from bigsharp.studies.results import Results, path_of, read
-from bigsharp.studies.study import Study, named
+from bigsharp.studies import draw, measure
+from bigsharp.studies.page import Section, html, page, whole
+from bigsharp.studies.results import Outcome, Results, path_of, read
+from bigsharp.studies.run import missing_runs
+from bigsharp.studies.study import LONGER, Pair, Study, named
 from bigsharp.training import queue
 from bigsharp.training.losses import LOSSES
 from bigsharp.training.recipe import Recipe
@@ -53,7 +54,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tm
 def root(tmp_path: Path, texture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of image sets, all of one texture, where the command line finds it."""
     folder = tmp_path / "sets"
-    for name, count in (("Set5", 5), ("T91", 91), ("photos", 4)):
+    for name, count in (("Set5", 5), ("T91", 91), ("B100", 100), ("photos", 4)):
         (folder / name).mkdir(parents=True)
         for k in range(count):
             Image.fromarray(np.roll(texture, k, axis=1)).save(folder / name / f"{k:02}.png")
@@ -71,7 +72,7 @@ TINY: dict[str, Any] = {
 def tiny(root: Path, monkeypatch: pytest.MonkeyPatch):
     """Give a study runs of four steps, one seed each."""
 
-    def shrink(name: str, seeds: int = 1, longer: tuple[str, ...] = (), **changes: Any) -> Study:
+    def shrink(name: str, seeds: int = 1, longer: tuple[Pair, ...] = (), **changes: Any) -> Study:
         study = studies.load(name)
         photos = {"data": (str(root / "photos"),), "alpha_steps": 0}
 
@@ -98,6 +99,7 @@ def test_studies_are_listed_and_an_unknown_one_is_said(call) -> None:
     assert "did you mean 'depth'?" in call("study", "dept").err
     assert "no budget is called 'large'" in call("study", "depth", "--budget", "large").err
     assert call("study", "depth", "--all").status == 2
+    assert "--plot and --background are of a study" in call("study", "--plot").err
 
 
 NAMES = ", ".join(studies.NAMES)
@@ -154,14 +156,16 @@ def test_a_study_goes_on_where_it_stopped(call, tiny) -> None:
 
 
 def test_what_did_not_hold_is_trained_for_longer(call, tiny) -> None:
-    tiny("data", longer=("91 images",))
+    tiny("data", longer=(Pair("91 images", "291 images"),))
     assert call("study", "data", "-q").status == 0
     results = read(Path("docs/studies/data-small.json"))
-    assert results.labels[-1] == "91 images, longer"
-    assert [outcome.steps for outcome in results.outcomes] == [4, 4, 4, 12]
-    told = " ".join(f"{results.psnr('91 images, longer', scale):.2f}" for scale in (2, 3, 4))
+    assert results.labels[-2:] == ["91 images, longer", "291 images, longer"]
+    assert [outcome.steps for outcome in results.outcomes] == [4, 4, 4, 12, 12]
+    more, few = (results.psnr(f"{n} images, longer", 3) for n in (291, 91))
     text = Path("docs/studies.md").read_text(encoding="utf-8")
-    assert f"Three times as long, ×2 ×3 ×4: 91 images {told} dB." in text
+    assert "Three times as long, 291 images against 91 images: " in text
+    assert f" {more - few:+.2f} dB at ×3" in text.split("Three times")[1]
+    assert set(results.first("91 images").elsewhere) == {"B100"}
     assert "· 4 steps · 2 patches a step · one seed ·" in text
 
 
@@ -186,6 +190,16 @@ def test_results_of_another_version_are_named_and_left_alone(call, tiny) -> None
         ("[]", "results of version None"),
         ("{", "holds no results of a study"),
         ('{"version": 1, "study": "depth"}', "holds no results of a study"),
+        ('{"version": true, "study": "depth", "budget": "small", "outcomes": []}', "results of"),
+        (
+            '{"version": 1, "study": "depth", "budget": "small", "outcomes": [{"label": "a", '
+            '"seed": 0, "recipe": {}, "curve": [5]}]}',
+            "holds no results of a study",
+        ),
+        (
+            '{"version": 1, "study": "scales", "budget": "small", "outcomes": []}',
+            "holds results of scales, budget small",
+        ),
     ):
         path.write_text(text)
         for words in (["depth"], ["--all", "--plot"]):
@@ -212,16 +226,19 @@ def test_what_is_missing_is_said_in_one_line(call, root: Path, monkeypatch) -> N
         "",
         "bigsharp: docs/studies: no whole results of depth; `bigsharp study NAME` makes them\n",
     )
-    monkeypatch.setitem(sys.modules, "torch", None)
-    done = call("study", "depth")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "torch", None)
+        done = call("study", "depth")
     assert (done.status, done.err.count("\n")) == (2, 1)
     assert "pip install 'bigsharp[train]'" in done.err
-    monkeypatch.undo()
     monkeypatch.delenv("BIGSHARP_DATA", raising=False)
     for words in ([], ["--background"]):
         done = call("study", "depth", *words)
         assert (done.status, done.err.count("\n")) == (2, 1)
         assert "no image sets" in done.err
+    monkeypatch.setenv("BIGSHARP_DATA", str(root))
+    (root / "T91" / "00.png").unlink()
+    assert "T91" in call("study", "depth").err  # before BSDS200, which is not there at all
     monkeypatch.setattr("bigsharp.benchmark.report.find_spec", lambda name: None)
     done = call("study", "depth")
     assert (done.status, done.err.count("\n")) == (2, 1)
@@ -236,7 +253,7 @@ def test_in_the_background_the_queue_trains_what_the_study_then_measures(
     monkeypatch.setattr(queue, "start", lambda *words: started.append(words) or 7)
     done = call("study", "context", "--background")
     file = Path("runs/studies/context-small.toml")
-    assert done.out.startswith(f"process 7 works; see {file}.log")
+    assert done.out.startswith(f"process 7 works, for about 0 s; see {file}.log")
     assert started == [(file, "auto", root)]
     entries, faults = queue.read_queue(file)
     assert faults == []
@@ -244,6 +261,9 @@ def test_in_the_background_the_queue_trains_what_the_study_then_measures(
     assert queue.Worker(root, "cpu", lambda line: None)._train(entries[0]) is None
     assert entries[0].reached()["step"] == 4
     assert entries[0].folder == Path("runs/studies") / entries[0].recipe.name
+    monkeypatch.setattr("bigsharp.studies.run.missing_runs", lambda study, found: {})
+    assert "nothing is left to train" in call("study", "context", "--background").out
+    assert len(started) == 1
 
 
 def test_studies_share_the_runs_that_are_the_same() -> None:
@@ -296,11 +316,62 @@ def kept() -> list[Results]:
     return [results for n in studies.NAMES for results in whole(n, studies.load(n), KEPT)]
 
 
-def test_the_page_is_what_the_kept_results_say() -> None:
+def test_the_page_and_the_figures_are_what_the_kept_results_say() -> None:
     text = (DOCS / "studies.md").read_text(encoding="utf-8")
     assert text == page(KEPT)
+    assert [results.study for results in kept()] == list(studies.NAMES)
     for results in kept():
-        assert (KEPT / f"{results.study}-{results.budget}.png").is_file()
+        assert missing_runs(studies.load(results.study), results) == {}
+        figure = Image.open(KEPT / f"{results.study}-{results.budget}.png")
+        assert figure.text["Source"] == draw.digest(results)
+
+
+def scored(name: str, psnr: dict[str, list[float]], seeds: int = 1) -> Results:
+    """Results of a study with these scores at its scales, the same for every seed."""
+    scales = [f"{scale:g}" for scale in studies.load(name).scales]
+    bicubic = dict(zip(scales, [33.66, 30.39, 28.42][-len(scales) :], strict=True))
+    outcomes = [
+        Outcome(label, seed, {}, psnr=dict(zip(scales, values, strict=True)))
+        for label, values in psnr.items()
+        for seed in range(seeds)
+    ]
+    return Results(name, "small", bicubic, outcomes=outcomes)
+
+
+def test_a_verdict_is_on_the_claim_alone() -> None:
+    judge = studies.load("scales").judge
+    alone = {"×2": [36.7, 30.4, 28.4], "×3": [30, 32.6, 29], "×4": [27, 29, 30.3]}
+    for several, held in (([36, 32.2, 30.1], "did not hold"), ([36, 32.7, 30.1], "held in part"),
+                          ([36, 32.7, 30.4], "held")):  # fmt: skip
+        assert judge(scored("scales", alone | {"×2,3,4": several})).held == held
+    depths = {f"depth {d}": [30 + d / 10, 31, 32 + d / 10] for d in (5, 8, 11, 14, 17, 20)}
+    assert studies.load("depth").judge(scored("depth", depths)).held == "held in part"
+    depths |= {f"depth {d}": [30 + d / 10] * 3 for d in (5, 8, 11, 14, 17, 20)}
+    assert studies.load("depth").judge(scored("depth", depths)).held == "held"
+
+
+def test_whether_it_was_for_lack_of_training() -> None:
+    study = studies.load("recursion")
+    short = {f"recursions {n}": [psnr] for n, psnr in ((1, 31.0), (6, 32), (11, 31.9), (16, 31.6))}
+    for longer, answer in ((32.6, "Yes"), (32.4, "In part"), (32.0, "No")):
+        psnr = short | {"recursions 6" + LONGER: [32.5], "recursions 16" + LONGER: [longer]}
+        told = Section("recursion", study, scored("recursion", psnr)).longer
+        assert f"lack of training? {answer}. Three times as long, recursions 16 against" in told
+        assert f"{longer - 32.5:+.2f} dB at ×3 (before: -0.40 dB at ×3)" in told
+
+
+@pytest.mark.parametrize("name", studies.NAMES)
+def test_a_study_is_told_and_drawn_whichever_run_diverged(name: str, tmp_path: Path) -> None:
+    study = studies.load(name)
+    (results,) = (found for found in kept() if found.study == name)
+    for label in results.labels if name != "ensemble" else ():
+        outcomes = [
+            replace(outcome, psnr={}, elsewhere={}, curve=[]) if outcome.label == label else outcome
+            for outcome in results.outcomes
+        ]
+        section = Section(name, study, replace(results, outcomes=outcomes))
+        assert "nan" not in section.verdict.why + section.longer
+        draw.save(study, section.results, tmp_path)
 
 
 def test_the_kept_results_are_drawn_without_training(call, tmp_path: Path, monkeypatch) -> None:

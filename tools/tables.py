@@ -1,17 +1,18 @@
-"""Write the tables of measured scores into the README and docs/benchmark, from the kept records.
+"""Write the tables of measured scores and speeds into README and docs, from what is kept.
 
     python tools/tables.py [--check]
 
-A cell is the mean over a set's images, of records that were taken with the weights released now; a
-set that was not measured with them is a dash. `--check` writes nothing, and fails where text and
-data differ.
+A score is the mean over a set's images, of records that were taken with the weights released now; a
+set that was not measured with them is a dash. Speeds are kept by `python speed/NAME.py --keep`.
+`--check` writes nothing, and fails where text and data differ.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bigsharp.benchmark import table
@@ -25,6 +26,9 @@ from bigsharp.scoring.sets import SETS
 ROOT = Path(__file__).parents[1]
 BENCHMARK = ROOT / "docs" / "benchmark"
 
+#: What holds tables between marks.
+FILES = ("README.md", "docs/classic.md", "docs/engine.md", "docs/training.md")
+
 #: Columns: a method, and what heads it.
 MEASURED = {
     "bicubic": "bicubic",
@@ -36,6 +40,15 @@ MEASURED = {
     "vdsr": "VDSR",
 }
 PUBLISHED = {"srcnn": "SRCNN, published", "vdsr": "VDSR, published"}
+
+#: Methods that are no networks, each before its published row: the table, and the name there.
+CLASSIC = {
+    "sparse": ("classic", "Zeyde et al."),
+    "neighbours": ("classic", "NE+LLE"),
+    "aplus": ("benchmark", "A+"),
+    "rfl": ("benchmark", "RFL"),
+}
+SELF = {"glasner": None, "selfex": ("benchmark", "SelfEx")}
 
 #: What a JPEG is enlarged by, in the order of a cell.
 PHOTO = ("bicubic", "vdsr", "vdsr-deblock>vdsr")
@@ -107,6 +120,27 @@ def scores(measured: Measured) -> str:
     return markdown(["", "", *MEASURED.values(), *PUBLISHED.values()], rows)
 
 
+def beside_published(
+    measured: Measured, methods: Mapping[str, tuple[str, str] | None], data: Sequence[str]
+) -> str:
+    """PSNR and SSIM of methods, behind each the PSNR that is published of it."""
+    head = ["", ""]
+    for method, theirs in methods.items():
+        head += [method, f"{theirs[1]}, published"] if theirs else [method]
+    rows = []
+    for name in data:
+        for scale in SCALES:
+            row = [name, f"×{scale}"]
+            for method, theirs in methods.items():
+                result = measured.result("published", name, scale, method)
+                row.append(f"{result.mean.psnr:.2f} / {result.mean.ssim:.4f}" if result else "–")
+                if theirs:
+                    entry = find(name, scale, theirs[1], theirs[0])
+                    row.append(f"{entry.psnr:.2f}" if entry else "–")
+            rows.append(row)
+    return markdown(head, rows)
+
+
 def any_scale(measured: Measured) -> str:
     """PSNR of VDSR at whole and broken scales, beside bicubic."""
     rows = [
@@ -114,6 +148,15 @@ def any_scale(measured: Measured) -> str:
         for method in ("bicubic", "vdsr")
     ]
     return markdown(["Set5", *(f"×{scale:g}" for scale in ANY_SCALE)], rows)
+
+
+def ensemble(measured: Measured) -> str:
+    """PSNR of VDSR, and of the mean over turns and mirrorings."""
+    rows = [
+        [f"`{method}`", *(measured.psnr("published", "Set5", s, method) for s in SCALES)]
+        for method in ("vdsr", "vdsr+")
+    ]
+    return markdown(["Set5", *(f"×{scale}" for scale in SCALES)], rows)
 
 
 def cleaned(measured: Measured, task: str, data: str) -> str:
@@ -153,23 +196,46 @@ def in_rgb(measured: Measured) -> str:
     return markdown(["", *(protocol.PROTOCOLS[task].label(s) for task, s in wanted)], rows)
 
 
+def speeds() -> dict[str, str]:
+    """The tables of docs/speed.json, with the machine that each was measured on."""
+    kept = json.loads((ROOT / "docs" / "speed.json").read_text(encoding="utf-8"))
+    return {
+        f"speed of {name}": f"{markdown(t['head'], t['rows'])}\n\nOn {t['machine']}."
+        for name, t in kept.items()
+    }
+
+
+def filled(file: Path, tables: Mapping[str, str]) -> str:
+    """A file's text with the tables that it has marks for between those."""
+    content = file.read_text(encoding="utf-8")
+    for name, text in tables.items():
+        if f"<!-- {name}:" not in content:
+            continue
+        begin, end = f"<!-- {name}: made by tools/tables.py -->", f"<!-- end of {name} -->"
+        before, rest = content.split(begin)
+        _, after = rest.split(end)
+        content = f"{before}{begin}\n{text}\n{end}{after}"
+    return content
+
+
 def written() -> dict[Path, str]:
     """What each file should hold."""
     measured = Measured(BENCHMARK / "records.jsonl")
-    tables = {
+    tables = speeds() | {
         "scores": scores(measured),
         "any scale": any_scale(measured),
+        "ensemble": ensemble(measured),
         "noise": cleaned(measured, "denoise", "BSD68"),
         "jpeg": cleaned(measured, "deblock", "classic5"),
         "photos": photos(measured),
         "rgb": in_rgb(measured),
+        "patches": beside_published(measured, CLASSIC, TABLE),
+        "self-examples": beside_published(measured, SELF, TABLE),
     }
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name, text in tables.items():
-        begin, end = f"<!-- {name}: made by tools/tables.py -->", f"<!-- end of {name} -->"
-        before, rest = readme.split(begin)
-        _, after = rest.split(end)
-        readme = f"{before}{begin}\n{text}\n{end}{after}"
+    texts = {ROOT / name: filled(ROOT / name, tables) for name in FILES}
+    written = "".join(texts.values())
+    lost = [name for name in tables if f"<!-- {name}:" not in written]
+    assert not lost, f"no file has marks for {lost}"
     rules = protocol.PROTOCOLS["published"]
     results = [
         result
@@ -180,7 +246,7 @@ def written() -> dict[Path, str]:
     ]
     caption = f"protocol {rules.name}: {rules.description}"
     laid_out = table.texts(table.lay_out(results), BENCHMARK, caption)
-    return {ROOT / "README.md": readme} | laid_out
+    return texts | laid_out
 
 
 def main() -> int:

@@ -110,13 +110,13 @@ def distribution(results: Sequence[Result]) -> Figure:
     return figure
 
 
-def save(figure: Figure, path: Path) -> list[Path]:
-    """Write a figure as PDF and PNG; `path` is without extension."""
+def save(figure: Figure, path: Path, source: str = "") -> list[Path]:
+    """Write a figure as PDF and PNG, which says its source; `path` is without extension."""
     written = []
     for kind in ("pdf", "png"):
         target = path.with_name(f"{path.name}.{kind}")
         # No date in the file: the same figure then is the same bytes.
-        metadata = {"CreationDate": None} if kind == "pdf" else {}
+        metadata = {"CreationDate": None} if kind == "pdf" else {"Source": source}
         with whole_file(target) as file:
             figure.savefig(file, format=kind, dpi=200, metadata=metadata)
         written.append(target)

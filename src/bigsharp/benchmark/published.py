@@ -14,8 +14,8 @@ class Published:
 
     Attributes
     ----------
-    table : {"benchmark", "scales", "denoise", "deblock"}
-        Which of the slides' tables; or of what task.
+    table : {"benchmark", "scales", "classic", "denoise", "deblock"}
+        Which of the slides' tables; of methods before those; or of what task.
     dataset : str
     scale : float
         Or σ, or JPEG's quality.

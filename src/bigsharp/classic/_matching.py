@@ -187,8 +187,11 @@ def _located(pyramid, level, place, matrix):
 
 
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
-def _cost(target, row, column, pyramid, level, rules, place, matrix):
-    """Squared difference of a patch and an example, their means apart; `NONE` beyond the border."""
+def _cost(target, row, column, pyramid, level, rules, place, matrix, best):
+    """Squared difference of a patch and an example, their means apart.
+
+    `NONE` beyond the border, and for an example whose first rows cost as much as `best`.
+    """
     a, b, c, d = matrix
     area = abs(a * d - b * c)
     if not (rules.least**2 <= area <= rules.most**2):
@@ -199,15 +202,19 @@ def _cost(target, row, column, pyramid, level, rules, place, matrix):
     if not (y >= high and x >= wide and y + high < height - 1 and x + wide < width - 1):
         return NONE
     start, k = pyramid.starts[j], 0
-    mean, squares = np.float32(0), np.float32(0)
+    total, mean, squares = np.float32(0), np.float32(0), np.float32(0)
     for u in range(-RADIUS, RADIUS + 1):
         for v in range(-RADIUS, RADIUS + 1):
             p, q = np.float32(u), np.float32(v)
             seen = _sample(pyramid.lows, start, width, y + a * p + b * q, x + c * p + d * q)
             apart = target[row + u, column + v] - seen
+            total += rules.weights[k]
             mean += rules.weights[k] * apart
             squares += rules.weights[k] * apart * apart
             k += 1
+        # About its own mean, a sum of squares only grows.
+        if squares - mean * mean / total >= best:
+            return NONE
     return max(squares - mean * mean, np.float32(0))
 
 
@@ -217,7 +224,7 @@ def _offer(field, row, column, target, pyramid, level, surfaces, rules, place, p
     ty, tx = _centre(row, column, pyramid.ratios[level])
     best = field.costs[row, column]
     matrix = _seen(surfaces, plane, ty, tx, place)
-    cost = _cost(target, row, column, pyramid, level, rules, place, matrix)
+    cost = _cost(target, row, column, pyramid, level, rules, place, matrix, best)
     if cost >= best:
         return
     if len(surfaces.lines) > 1:

@@ -63,13 +63,14 @@ def study(
     """Train, measure and draw what the slides show; goes on where it stopped."""
     from bigsharp import errors, studies
     from bigsharp.benchmark.report import require_libraries
-    from bigsharp.scoring.sets import find_images
-    from bigsharp.studies.study import BUDGETS, TESTED
+    from bigsharp.studies.study import BUDGETS
 
     if budget not in BUDGETS:
         raise errors.unknown("budget", budget, BUDGETS)
     if (name and every) or (plot and background):
         raise BigsharpError("give a study or --all, and --plot or --background, not both")
+    if (plot or background) and not (name or every):
+        raise BigsharpError("--plot and --background are of a study, or of --all")
     names = [name] if name else list(studies.NAMES)
     chosen = {name: studies.load(name) for name in names}
     if not name and not every:
@@ -80,30 +81,57 @@ def study(
         require_libraries()
     if not plot:
         import_torch()
-        find_images(TESTED, root)  # before hours of training
+        _find_sets(chosen, budget, output, root)  # before hours of training
     if background:
         _background(chosen, budget, output, runs, device, root)
         return
     if not plot:
         _train(chosen, budget, output, runs, device, root, quiet)
-    _plot(chosen, output, quiet)
+    _plot(chosen, budget, output, quiet)
+
+
+def _find_sets(chosen: dict[str, Study], budget: str, output: Path, root: Path | None) -> None:
+    """See that the image sets are there of all that is missing."""
+    from bigsharp.scoring.sets import find_images
+    from bigsharp.studies.run import kept_results, missing_runs
+    from bigsharp.studies.study import TESTED
+    from bigsharp.training.recipe import Recipe
+
+    needed = {TESTED: None}
+    for name, study in chosen.items():
+        missing = missing_runs(study, kept_results(name, study, budget, output))
+        sets = [data for run in missing.values() if isinstance(run, Recipe) for data in run.data]
+        needed |= dict.fromkeys([*sets, *(study.also if missing else ())])
+    for data in needed:
+        find_images(data, root)
 
 
 def _background(
     chosen: dict[str, Study], budget: str, output: Path, runs: Path, device: str, root: Path | None
 ) -> None:
     """Leave all that is missing to a queue."""
-    from bigsharp.studies.run import kept_results, missing_runs, write_queue
+    from bigsharp.studies.run import estimate, kept_results, missing_runs, write_queue
     from bigsharp.training import queue
+    from bigsharp.training.loop import choose_device
+    from bigsharp.training.recipe import Recipe
 
-    several = [
-        missing_runs(study, kept_results(name, study, budget, output))
+    missing = [
+        run
         for name, study in chosen.items()
+        for run in missing_runs(study, kept_results(name, study, budget, output)).values()
+        if isinstance(run, Recipe)
     ]
+    if not missing:
+        print("nothing is left to train; the same without --background measures and draws")
+        return
     file = runs / f"{'all' if len(chosen) > 1 else next(iter(chosen))}-{budget}.toml"
-    write_queue([run for missing in several for run in missing.values()], file)
+    write_queue(missing, file)
+    seconds = estimate(missing, runs, choose_device(device))
     number = queue.start(file, device, root)
-    print(f"process {number} works; see {file}.log; then the same without --background measures")
+    print(
+        f"process {number} works, for about {_time(seconds)}; see {file}.log; then the same "
+        "without --background measures"
+    )
 
 
 def _train(
@@ -173,24 +201,27 @@ def _progress(name: str, count: int, quiet: bool) -> Iterator[Tell]:
         yield advance
 
 
-def _plot(chosen: dict[str, Study], output: Path, quiet: bool) -> None:
-    """Draw each study that has all its results, and write the page."""
+def _plot(chosen: dict[str, Study], budget: str, output: Path, quiet: bool) -> None:
+    """Draw each study that has all its results, and write the page of all that are there."""
     from bigsharp.io.files import write_bytes
     from bigsharp.studies import draw
-    from bigsharp.studies.page import html, page, whole
+    from bigsharp.studies.page import html, page, sections
 
-    found = {name: whole(name, study, output) for name, study in chosen.items()}
-    missing = ", ".join(name for name, several in found.items() if not several)
+    shown = sections(output)
+    there = {section.name for section in shown if section.results.budget == budget}
+    missing = ", ".join(name for name in chosen if name not in there)
     if missing:
-        why = f"{output}: no whole results of {missing}; `bigsharp study NAME` makes them"
-        if not any(found.values()):
+        option = "" if budget == "small" else f" --budget {budget}"
+        why = f"{output}: no whole results of {missing}; `bigsharp study NAME{option}` makes them"
+        if not there & set(chosen):
             raise BigsharpError(why)
         say(why)
     drawn = [
         file
-        for name, several in found.items()
-        for results in several
-        for file in draw.save(chosen[name], results, output)
+        for section in shown
+        # The page shows the others, too.
+        if section.name in chosen or not section.figure(output).exists()
+        for file in draw.save(section.study, section.results, output)
     ]
     for kind, text in (("md", page(output)), ("html", html(output))):
         drawn.append(output.with_name(f"{output.name}.{kind}"))

@@ -45,6 +45,7 @@ _MARKS = {
     b"#?RADIANCE": "Radiance HDR",
     b"\xff\x0a": "JPEG XL",
     b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"/* XPM": "XPM",
     b"<svg": "SVG",
     b"<?xml": "SVG",
     b"\x1aE\xdf\xa3": "video",

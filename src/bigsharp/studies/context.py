@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bigsharp.studies.draw import COLOURS, panels, series
 from bigsharp.studies.results import Results
-from bigsharp.studies.study import Study, Verdict, base, verdict
+from bigsharp.studies.study import Pair, Study, Verdict, base, by_scale, verdict
 from bigsharp.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _DEPTHS = (6, 10, 14, 20)
 _SCALES = (2, 3, 4)
 _SRCNN = "SRCNN 9-1-5"
+
+#: Stacks of 3 × 3 filters, the first of which sees no more than SRCNN.
+_SAME_CONTEXT = Pair("VDSR-6", "VDSR-20")
 
 
 def _runs(budget: str) -> dict[str, Recipe | str]:
@@ -64,17 +67,15 @@ def _draw(results: Results) -> Figure:
 
 
 def _judge(results: Results) -> Verdict:
-    over = {s: results.psnr("VDSR-20", s) - results.psnr(_SRCNN, s) for s in _SCALES}
-    same = {s: results.psnr("VDSR-20", s) - results.psnr("VDSR-6", s) for s in _SCALES}
+    over = Pair(_SRCNN, "VDSR-20").gains(results)
+    same = _SAME_CONTEXT.gains(results)
     counts = [outcome.parameters for outcome in results.outcomes]
-    told, alike = (
-        ", ".join(f"{gain:+.2f} dB at ×{scale}" for scale, gain in gains.items())
-        for gains in (over, same)
-    )
     return verdict(
         [gain > 0 for gain in (*over.values(), *same.values())],
         f"With {min(counts):,} to {max(counts):,} parameters each, 41 × 41 against SRCNN's 13 × "
-        f"13: {told}. Against a stack of six 3 × 3 layers, which sees 13 × 13 as well: {alike}.",
+        f"13: {by_scale(over)}. Against a stack of six 3 × 3 layers, which sees 13 × 13 as well: "
+        f"{by_scale(same)}. Seeds differ by up to {results.noise(_SCALES):.2f} dB (standard "
+        "deviation).",
     )
 
 
@@ -84,6 +85,6 @@ STUDY = Study(
     runs=_runs,
     draw=_draw,
     judge=_judge,
-    longer=("VDSR-6", "VDSR-20"),
+    longer=(_SAME_CONTEXT,),
     seeds={"small": 2},
 )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bigsharp.studies.draw import COLOURS, MARKERS, panels
 from bigsharp.studies.results import Results
-from bigsharp.studies.study import CLIP, Study, Verdict, base, by_sgd, verdict
+from bigsharp.studies.study import CLIP, Study, Verdict, base, by_sgd, in_db, verdict
 from bigsharp.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -49,21 +49,33 @@ def _draw(results: Results) -> Figure:
 
 def _judge(results: Results) -> Verdict:
     psnr = {label: results.psnr(label, _SCALE) for label in results.labels}
-    steps = {label: results.first(label).steps for label in results.labels}
-    told = ", ".join(f"{label}: {p:.2f} after {steps[label]:,} steps" for label, p in psnr.items())
-    fast, slow = (results.first(label).curve for label in (_FAST, _SLOW))
-    last, key = slow[-1], f"psnr_x{_SCALE}"
-    point = next((p for p in fast if p[key] >= last[key]), None)
-    ratio, reached = 0.0, "never reaches"
-    if point is not None:
-        ratio = last["step"] / point["step"]
-        reached = f"by step {point['step']:,} has passed"
+    told = ", ".join(
+        f"{label} {in_db(p)} at the best of {results.first(label).steps:,} steps"
+        for label, p in psnr.items()
+    )
+    ratio, words = _ratio(*(results.first(label).curve for label in (_FAST, _SLOW)))
     return verdict(
         [psnr[_FAST] > psnr[_SLOW], ratio >= 1e4],
         f"On Set5 at ×{_SCALE}, where bicubic has {results.bicubic[f'{_SCALE}']:.2f} dB: {told}. "
-        f"On held-out images VDSR at 0.1 {reached} the {last[key]:.2f} dB that SRCNN at 1e-5 has "
-        f"after {last['step']:,}: {ratio:,.0f} times fewer steps, or more: nothing was measured "
-        "earlier.",
+        f"{words}",
+    )
+
+
+def _ratio(fast: list[dict[str, Any]], slow: list[dict[str, Any]]) -> tuple[float, str]:
+    """How many times the steps the slow needs for what the fast has first; also in words."""
+    if not (fast and slow):
+        return 0.0, "One of the two diverged before its first validation."
+    key, first, last = f"psnr_x{_SCALE}", fast[0], slow[-1]
+    there = next((point for point in slow if point[key] >= first[key]), None)
+    steps, seconds = ((there or last)[k] / first[k] for k in ("step", "seconds"))
+    times = f"{steps:,.0f} times the steps and {seconds:,.0f} times the time"
+    began = f"On held-out images VDSR at 0.1 has {first[key]:.2f} dB by step {first['step']:,}."
+    if there:
+        return steps, f"{began} SRCNN at 1e-5 took {times}."
+    return steps, (
+        f"{began} SRCNN at 1e-5 is not there by step {last['step']:,}, with {last[key]:.2f} dB: it "
+        f"takes more than {times}. How many more cannot be seen in so few steps: at its own first "
+        f"validation it had {slow[0][key]:.2f} dB."
     )
 
 
@@ -75,6 +87,7 @@ STUDY = Study(
     draw=_draw,
     judge=_judge,
     scales=(_SCALE,),
+    scored="PSNR on held-out images",
     note="10⁴ is the ratio of the two rates, 0.1 and 10⁻⁵, not of steps or of seconds. VDSR starts "
     "from bicubic and SRCNN from black, so VDSR is ahead before it learns anything; hence two of "
     "the four runs exchange the rates, to tell what is the rate's part and what the network's.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bigsharp.studies.draw import COLOURS, MARKERS, panels, series
 from bigsharp.studies.results import Results
-from bigsharp.studies.study import Study, Verdict, base, verdict
+from bigsharp.studies.study import Pair, Study, Verdict, base, by_scale, verdict
 from bigsharp.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ _SETS = {
     "491 images": ("T91", "BSDS200", "BSDS200-test"),
 }
 _SCALES = (2, 3, 4)
+
+#: Of the same origin as BSDS200.
+_PHOTOGRAPHS = "B100"
 
 
 def _runs(budget: str) -> dict[str, Recipe | str]:
@@ -34,7 +37,7 @@ def _draw(results: Results) -> Figure:
         spread = [results.spread(label, scale) for label in _SETS]
         series(panel, x, psnr, number, spread=spread)
         for place, label in zip(x, _SETS, strict=True):
-            for outcome in results.of(label):
+            for outcome in (o for o in results.of(label) if o.psnr):
                 panel.plot(place, outcome.psnr[f"{scale:g}"], MARKERS[number],
                            color=COLOURS[number], alpha=0.35, markersize=4)  # fmt: skip
         panel.set_xticks(x, [label.split()[0] for label in _SETS])
@@ -47,17 +50,16 @@ def _draw(results: Results) -> Figure:
 
 def _judge(results: Results) -> Verdict:
     few, more, most = _SETS
-    gains = [results.psnr(more, s) - results.psnr(few, s) for s in _SCALES]
-    further = [results.psnr(most, s) - results.psnr(more, s) for s in _SCALES]
-    noise = max(results.spread(label, scale) for label in _SETS for scale in _SCALES)
-    told, then = (
-        ", ".join(f"{g:+.2f} dB at ×{s}" for g, s in zip(several, _SCALES, strict=True))
-        for several in (gains, further)
-    )
+    gains, further = (Pair(*pair).gains(results) for pair in ((few, more), (more, most)))
+    photographs = {
+        s: results.psnr(more, s, _PHOTOGRAPHS) - results.psnr(few, s, _PHOTOGRAPHS) for s in _SCALES
+    }
+    noise = results.noise(_SCALES)
     return verdict(
-        [gain > noise for gain in gains],
-        f"200 more images: {told}; another 200: {then}. "
-        f"Seeds differ by up to {noise:.2f} dB (standard deviation).",
+        [gain > noise for gain in gains.values()],
+        f"200 more images: {by_scale(gains)}; another 200: {by_scale(further)}. Seeds differ by up "
+        f"to {noise:.2f} dB (standard deviation). On {_PHOTOGRAPHS}, photographs as the 200 are, "
+        f"these bring {by_scale(photographs)}.",
     )
 
 
@@ -67,9 +69,11 @@ STUDY = Study(
     runs=_runs,
     draw=_draw,
     judge=_judge,
-    longer=("91 images", "291 images"),
+    longer=(Pair("91 images", "291 images"),),
+    also=(_PHOTOGRAPHS,),
     seeds={"small": 2, "paper": 2},
     note="The slides name the sets and claim nothing of them; what is judged is that the 200 "
-    "further images help, at equally many steps. Likely, where they do not: the 91 are small and "
-    "sharp like Set5's, and more seldom seen beside photographs that went through JPEG.",
+    "further images help, at equally many steps. A likely reason where they do not: the 91 are "
+    "small and sharp like Set5's, the 200 photographs that went through JPEG; hence "
+    f"{_PHOTOGRAPHS} beside.",
 )

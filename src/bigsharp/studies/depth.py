@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bigsharp.studies.draw import panels, series
 from bigsharp.studies.results import Results
-from bigsharp.studies.study import Study, Verdict, base, verdict
+from bigsharp.studies.study import Pair, Study, Verdict, base, by_scale, verdict
 from bigsharp.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -42,12 +42,15 @@ def _draw(results: Results) -> Figure:
 
 def _judge(results: Results) -> Verdict:
     gains = {scale: (p := _psnr(results, scale))[-1] - p[0] for scale in _SCALES}
-    best = {scale: _DEPTHS[(p := _psnr(results, scale)).index(max(p))] for scale in _SCALES}
-    told = ", ".join(f"{gain:+.2f} dB at ×{scale}" for scale, gain in gains.items())
+    psnr = {s: dict(zip(_DEPTHS, _psnr(results, s), strict=True)) for s in _SCALES}
+    best = {s: max(_DEPTHS, key=lambda d: -1.0 if p[d] != p[d] else p[d]) for s, p in psnr.items()}
+    short = {s: psnr[s][_DEPTHS[-1]] - psnr[s][best[s]] for s in _SCALES}
+    noise = results.noise(_SCALES)
     where = ", ".join(f"{depth} at ×{scale}" for scale, depth in best.items())
     return verdict(
-        [gain > 0 for gain in gains.values()] + [depth >= _DEPTHS[-2] for depth in best.values()],
-        f"From depth 5 to 20: {told}. The best depth is {where}.",
+        [gain > noise for gain in gains.values()] + [gap >= -noise / 2 for gap in short.values()],
+        f"From depth 5 to 20: {by_scale(gains)}. The best depth is {where}; depth 20 against it: "
+        f"{by_scale(short)}. Seeds differ by up to {noise:.2f} dB (standard deviation).",
     )
 
 
@@ -58,6 +61,6 @@ STUDY = Study(
     runs=_runs,
     draw=_draw,
     judge=_judge,
-    longer=("depth 11", "depth 20"),
+    longer=(Pair("depth 11", "depth 20"),),
     seeds={"small": 2},
 )

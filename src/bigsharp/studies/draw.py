@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from bigsharp.benchmark import figures
 from bigsharp.io.files import write_bytes
 from bigsharp.studies import results as kept
 from bigsharp.studies.results import Outcome, Results
-from bigsharp.studies.study import LONGER, TESTED, Study
+from bigsharp.studies.study import LONGER, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,14 +69,19 @@ def save(study: Study, results: Results, folder: Path) -> list[Path]:
     with matplotlib.rc_context(_STYLE):
         figure = study.draw(results)
         figure.suptitle(study.title, weight="bold")
-        figure.supxlabel(circumstances(results), fontsize=7.5, color="#444444")
+        figure.supxlabel(circumstances(study, results), fontsize=7.5, color="#444444")
         path = kept.path_of(folder, results.study, results.budget)
-        drawn = figures.save(figure, path.with_suffix(""))
+        drawn = figures.save(figure, path.with_suffix(""), digest(results))
     write_bytes(path.with_suffix(".csv"), kept.table(results).encode())
     return [*drawn, path.with_suffix(".csv")]
 
 
-def circumstances(results: Results) -> str:
+def digest(results: Results) -> str:
+    """Of all that is drawn: a figure carries it, so that one of other results is found out."""
+    return hashlib.sha256(kept.table(results).encode()).hexdigest()
+
+
+def circumstances(study: Study, results: Results) -> str:
     """What the size of the runs was, in words: what all of them have in common."""
     compared = [o for o in results.outcomes if not o.label.endswith(LONGER)]
     recipes = [o.recipe for o in compared if "steps" in o.recipe]
@@ -91,7 +97,7 @@ def circumstances(results: Results) -> str:
             words.append(text.format(values.pop()))
     if recipes:
         words.append(_seeds(compared))
-    return " · ".join([*words, f"PSNR on {TESTED}"])
+    return " · ".join([*words, study.scored])
 
 
 def _seeds(outcomes: Sequence[Outcome]) -> str:
@@ -100,4 +106,4 @@ def _seeds(outcomes: Sequence[Outcome]) -> str:
     if counts == [1]:
         return "one seed"
     told = " or ".join(map(str, counts))
-    return f"mean and standard deviation of {told} seeds"
+    return f"mean of {told} seeds (bars: standard deviation)"

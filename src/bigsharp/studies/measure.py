@@ -60,7 +60,7 @@ def measured(outcome: Outcome, runs: Path, study: Study, root: str | Path | None
         outcome, parameters=network.parameter_count, receptive_field=network.receptive_field
     )
     if study.gradients:
-        several = {"start": gradients(_fresh(outcome), root), "end": gradients(network, root)}
+        several = {"start": gradients(_fresh(outcome), root), "best": gradients(network, root)}
         outcome = replace(outcome, gradients=several)
     if not path.exists():
         return outcome
@@ -70,9 +70,13 @@ def measured(outcome: Outcome, runs: Path, study: Study, root: str | Path | None
         psnr[f"{scale:g}"] = first
         if others:
             predictions[f"{scale:g}"] = others
+    elsewhere = {
+        data: {f"{scale:g}": score(network, scale, root, data)[0] for scale in study.scales}
+        for data in study.also
+    }
     mixture = getattr(network, "mixture", None)
     shares = [] if mixture is None else (mixture.detach() / mixture.detach().sum()).tolist()
-    return replace(outcome, psnr=psnr, predictions=predictions, weights=shares)
+    return replace(outcome, psnr=psnr, elsewhere=elsewhere, predictions=predictions, weights=shares)
 
 
 def _fresh(outcome: Outcome) -> Network:
@@ -83,20 +87,22 @@ def _fresh(outcome: Outcome) -> Network:
     return networks.build(outcome.recipe["architecture"], **outcome.recipe["options"])
 
 
-def score(network: Network, scale: float, root: str | Path | None) -> list[float]:
-    """PSNR on the test set of the output, and behind it of each recursion's own prediction.
+def score(
+    network: Network, scale: float, root: str | Path | None, data: str = TESTED
+) -> list[float]:
+    """PSNR on a test set of the output, and behind it of each recursion's own prediction.
 
     In one pass, whatever the network was trained on: that is what is studied. (The benchmark
     restores as a user does, who is better served by other passes.)
     """
-    images = [list(_scores(network, path, scale)) for path in find_images(TESTED, root)]
+    images = [list(_scores(network, data, path, scale)) for path in find_images(data, root)]
     return [fmean(each) for each in zip(*images, strict=True)]
 
 
-def _scores(network: Network, path: Path, scale: float) -> Iterator[float]:
+def _scores(network: Network, data: str, path: Path, scale: float) -> Iterator[float]:
     import torch
 
-    ilr, hr = _pair(TESTED, path, scale)
+    ilr, hr = _pair(data, path, scale)
     with torch.inference_mode():
         predictions = network.eval().predictions(_tensor(ilr / 255))
         several = [network.combine(predictions), *(predictions if len(predictions) > 1 else ())]

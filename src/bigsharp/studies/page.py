@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from statistics import fmean
 
 from bigsharp.benchmark.report import embedded, rendered
 from bigsharp.studies import NAMES, load
@@ -12,14 +13,14 @@ from bigsharp.studies import results as kept
 from bigsharp.studies.draw import circumstances
 from bigsharp.studies.results import Results
 from bigsharp.studies.run import kept_results
-from bigsharp.studies.study import BUDGETS, LONGER, Study, Verdict
+from bigsharp.studies.study import BUDGETS, LONGER, Study, Verdict, by_scale
 
 _HEAD = """# The slides' studies, made anew
 
 Made by `bigsharp study --all --plot` from the results beside the figures. The small budget is for
 a CPU: fewer filters, steps and patches than the papers', so its decibels are lower, and what is
 compared is how they differ. `bigsharp study NAME --budget paper` trains as the papers do, on a GPU.
-Everything is scored on Set5, on luma, under the published protocol; a checkpoint is the best on
+Scores are those on Set5, on luma, under the published protocol; a checkpoint is the best on
 held-out training images. The recipes and curves of all runs are in the JSON file beside a figure.
 Times of the small budget were taken beside other work.
 """
@@ -33,6 +34,10 @@ class Section:
     study: Study
     results: Results
 
+    def figure(self, folder: Path) -> Path:
+        """Where its figure lies, as PNG."""
+        return kept.path_of(folder, self.name, self.results.budget).with_suffix(".png")
+
     @property
     def verdict(self) -> Verdict:
         """Whether the claim held."""
@@ -41,22 +46,36 @@ class Section:
     @property
     def longer(self) -> str:
         """What came of the runs that were trained for longer."""
-        scales = " ".join(f"×{scale:g}" for scale in self.study.scales)
-        told = [
-            f"{row[0].removesuffix(LONGER)} {' '.join(row[1:])}"
-            for row in self.scores
-            if row[0].endswith(LONGER)
+        there = self.results.labels
+        pairs = [
+            pair
+            for pair in self.study.longer
+            if pair.less + LONGER in there and pair.more + LONGER in there
         ]
-        if not told:
+        if not pairs or self.verdict.held == "held":
             return ""
-        return f"Is it for lack of training? Three times as long, {scales}: {'; '.join(told)} dB."
+        before = [pair.gains(self.results) for pair in pairs]
+        after = [pair.gains(self.results, LONGER) for pair in pairs]
+        told = "; ".join(
+            f"{pair.more} against {pair.less}: {by_scale(now)} (before: {by_scale(then)})"
+            for pair, then, now in zip(pairs, before, after, strict=True)
+        )
+        answer = _answer(
+            *([g for gains in each for g in gains.values()] for each in (before, after))
+        )
+        return f"Is it for lack of training? {answer}. Three times as long, {told}."
+
+    @property
+    def table(self) -> list[list[str]]:
+        """The rows of a study's table, if it has one; the first is the head."""
+        return [list(row) for row in self.study.table(self.results)] if self.study.table else []
 
     @property
     def origin(self) -> str:
         """How large the runs were, how long they took and on what."""
         seconds = sum(outcome.seconds for outcome in self.results.outcomes)
         trained = f", {seconds / 60:.0f} minutes of training on {self.results.machine}"
-        return circumstances(self.results) + (trained if seconds else "")
+        return circumstances(self.study, self.results) + (trained if seconds else "")
 
     @property
     def scores(self) -> list[tuple[str, ...]]:
@@ -65,6 +84,13 @@ class Section:
             (label, *(f"{self.results.psnr(label, s):.2f}" for s in self.study.scales))
             for label in self.results.labels
         ]
+
+
+def _answer(before: list[float], after: list[float]) -> str:
+    """What gains that longer training turns positive, halves the lack of, or leaves, say."""
+    if all(gain > 0 for gain in after):
+        return "Yes"
+    return "In part" if fmean(after) > fmean(before) / 2 else "No"
 
 
 def whole(name: str, study: Study, folder: Path) -> list[Results]:
@@ -108,6 +134,8 @@ def page(folder: Path) -> str:
 def _markdown(section: Section, folder: Path) -> str:
     study, results, verdict = section.study, section.results, section.verdict
     file = kept.path_of(Path(folder.name), section.name, results.budget)
+    head, *rows = section.table or [[]]
+    table = [head, ["---"] * len(head), *rows] if rows else []
     return "\n\n".join(
         [
             f"## {section.name}",
@@ -115,6 +143,7 @@ def _markdown(section: Section, folder: Path) -> str:
             f"![{study.title}]({file.with_suffix('.png')})",
             f"**{verdict.held.capitalize()}.** {verdict.why}",
             *filter(None, [section.longer, study.note]),
+            *filter(None, ["\n".join(f"| {' | '.join(row)} |" for row in table)]),
             f"`bigsharp study {section.name} --budget {results.budget}`: {section.origin} "
             f"([data]({file})).\n",
         ]
@@ -123,9 +152,5 @@ def _markdown(section: Section, folder: Path) -> str:
 
 def html(folder: Path) -> str:
     """The page in HTML, with the figures inside it; they must have been drawn."""
-    shown = [
-        (section, embedded(path.with_suffix(".png").read_bytes()))
-        for section in sections(folder)
-        for path in [kept.path_of(folder, section.name, section.results.budget)]
-    ]
+    shown = [(each, embedded(each.figure(folder).read_bytes())) for each in sections(folder)]
     return rendered(resources.files(__package__) / "page.html", sections=shown)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bigsharp.studies.draw import panels, series
 from bigsharp.studies.results import Results
-from bigsharp.studies.study import Study, Verdict, base, verdict
+from bigsharp.studies.study import Pair, Study, Verdict, base, in_db, verdict
 from bigsharp.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -40,11 +40,13 @@ def _draw(results: Results) -> Figure:
 
 def _judge(results: Results) -> Verdict:
     psnr = _psnr(results)
-    told = ", ".join(f"{p:.2f} dB with {n}" for n, p in zip(_RECURSIONS, psnr, strict=True))
+    told = ", ".join(f"{in_db(p)} with {n}" for n, p in zip(_RECURSIONS, psnr, strict=True))
     return verdict(
         [later > before for before, later in pairwise(psnr)],
         f"At ×3, where bicubic has {results.bicubic['3']:.2f} dB: {told}. From 1 to 16 recursions "
-        f"that is {psnr[-1] - psnr[0]:+.2f} dB, from 6 to 16 {psnr[-1] - psnr[1]:+.2f} dB.",
+        f"that is {in_db(psnr[-1] - psnr[0], '+.2f')}, from 6 to 16 "
+        f"{in_db(psnr[-1] - psnr[1], '+.2f')}. Seeds differ by up to {results.noise([3]):.2f} dB "
+        "(standard deviation).",
     )
 
 
@@ -55,6 +57,6 @@ STUDY = Study(
     draw=_draw,
     judge=_judge,
     scales=(3,),
-    longer=("recursions 6", "recursions 16"),
+    longer=(Pair("recursions 6", "recursions 16", (3,)),),
     seeds={"small": 2},
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
+from math import nan
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -38,12 +39,15 @@ class Outcome:
         The validations on held-out images, as in ``log.csv``.
     psnr : dict of str to float
         In dB on the test set, by scale; empty where no checkpoint was good.
+    elsewhere : dict of str to dict of str to float
+        The same on further sets, by their names.
     predictions : dict of str to list of float
         The same of each recursion's own prediction, of a DRCN that supervises them.
     weights : list of float
         What the recursions' predictions count in the output; they add up to 1.
     gradients : dict of str to list of float
-        Norm of the loss's gradient at each recursion's state, at the "start" and the "end".
+        Norm of the loss's gradient at each recursion's state, at the "start" and at the "best"
+        checkpoint.
     diverged : str
         Why training ended early; empty where it did not.
     """
@@ -57,6 +61,7 @@ class Outcome:
     seconds: float = 0.0
     curve: list[dict[str, Any]] = field(default_factory=list)
     psnr: dict[str, float] = field(default_factory=dict)
+    elsewhere: dict[str, dict[str, float]] = field(default_factory=dict)
     predictions: dict[str, list[float]] = field(default_factory=dict)
     weights: list[float] = field(default_factory=list)
     gradients: dict[str, list[float]] = field(default_factory=dict)
@@ -93,15 +98,23 @@ class Results:
         """The outcome of one label with the first seed."""
         return self.of(label)[0]
 
-    def psnr(self, label: str, scale: float) -> float:
-        """Mean over the seeds, in dB; of a network that never gave a checkpoint, not a number."""
-        found = [o.psnr[f"{scale:g}"] for o in self.of(label) if o.psnr]
-        return fmean(found) if found else float("nan")
+    def psnr(self, label: str, scale: float, data: str = "") -> float:
+        """Mean over the seeds, in dB, on the test set or another that was tested on, too.
+
+        Of a network that never gave a checkpoint it is not a number.
+        """
+        scores = [o.elsewhere.get(data, {}) if data else o.psnr for o in self.of(label)]
+        found = [psnr[f"{scale:g}"] for psnr in scores if psnr]
+        return fmean(found) if found else nan
 
     def spread(self, label: str, scale: float) -> float:
         """Standard deviation over the seeds, in dB; of one seed, 0."""
         found = [o.psnr[f"{scale:g}"] for o in self.of(label) if o.psnr]
         return stdev(found) if len(found) > 1 else 0.0
+
+    def noise(self, scales: Iterable[float]) -> float:
+        """The largest such spread of all labels."""
+        return max(self.spread(label, scale) for label in self.labels for scale in scales)
 
     @property
     def labels(self) -> list[str]:
@@ -129,16 +142,19 @@ def read(path: Path) -> Results:
     except ValueError:
         raise BigsharpError(f"{path}: holds no results of a study") from None
     version = values.pop("version", None) if isinstance(values, dict) else None
-    if version != VERSION:
+    if version is True or version != VERSION:
         raise BigsharpError(
             f"{path}: results of version {version}, where this bigsharp knows {VERSION}; they "
             "cannot be mixed: move the file away"
         )
     try:
         outcomes = [Outcome(**outcome) for outcome in values.pop("outcomes")]
-        return Results(**values, outcomes=outcomes)
-    except (KeyError, TypeError):
+        results = Results(**values, outcomes=outcomes)
+        # Whatever is drawn or judged is in it: what that cannot take is found here.
+        table(results)
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise BigsharpError(f"{path}: holds no results of a study") from None
+    return results
 
 
 def write(results: Results, folder: Path) -> None:
@@ -174,18 +190,23 @@ def table(results: Results) -> str:
 
 
 def _rows(outcome: Outcome) -> Iterator[tuple[Any, ...]]:
+    yield "parameters", "", "", "", outcome.parameters
+    yield "receptive field", "", "", "", outcome.receptive_field
     for scale, psnr in outcome.psnr.items():
         yield "psnr", outcome.steps, outcome.seconds, scale, psnr
+    for data, several in outcome.elsewhere.items():
+        for scale, psnr in several.items():
+            yield f"psnr on {data}", outcome.steps, outcome.seconds, scale, psnr
     for point in outcome.curve:
         for key, value in point.items():
             if key.startswith("psnr_x"):
                 at = point["step"], point["seconds"]
                 yield "held-out psnr", *at, key.removeprefix("psnr_x"), value
-    for scale, several in outcome.predictions.items():
-        for number, value in enumerate(several, 1):
+    for scale, recursions in outcome.predictions.items():
+        for number, value in enumerate(recursions, 1):
             yield f"psnr of recursion {number}", outcome.steps, outcome.seconds, scale, value
     for number, value in enumerate(outcome.weights, 1):
         yield f"weight of recursion {number}", outcome.steps, outcome.seconds, "", value
-    for when, several in outcome.gradients.items():
-        for number, value in enumerate(several, 1):
+    for when, norms in outcome.gradients.items():
+        for number, value in enumerate(norms, 1):
             yield f"gradient at recursion {number}, {when}", "", "", "", value

@@ -35,21 +35,25 @@ def kept_results(name: str, study: Study, budget: str, folder: Path) -> Results:
     Raises
     ------
     BigsharpError
-        The file holds something else, or results of another version.
+        The file holds something else, or results of another version, study or budget.
     """
     path = kept.path_of(folder, name, budget)
     found = kept.read(path) if path.exists() else Results(name, budget)
+    if (found.study, found.budget) != (name, budget):
+        raise BigsharpError(f"{path}: holds results of {found.study}, budget {found.budget}")
     by_run = {(outcome.label, outcome.seed): outcome for outcome in found.outcomes}
     there = [
         by_run[key]
         for key, run in study.all_runs(budget).items()
-        if key in by_run and _is_of(by_run[key], run)
+        if key in by_run and _is_of(by_run[key], run, study)
     ]
     return replace(found, outcomes=there)
 
 
-def _is_of(outcome: Outcome, run: Recipe | str) -> bool:
+def _is_of(outcome: Outcome, run: Recipe | str, study: Study) -> bool:
     """Whether an outcome is that of a run as it is meant now; an older recipe lacks newer keys."""
+    if outcome.psnr and not set(study.also) <= set(outcome.elsewhere):
+        return False
     if isinstance(run, str):
         return outcome.recipe == measure.released(run)
     try:

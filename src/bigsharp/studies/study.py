@@ -47,6 +47,22 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """Two labels of which the second should win, by the claim, at these scales."""
+
+    less: str
+    more: str
+    scales: tuple[float, ...] = (2, 3, 4)
+
+    def gains(self, results: Results, ending: str = "") -> dict[float, float]:
+        """What the second has over the first, in dB by scale; of runs whose label ends so."""
+        return {
+            scale: results.psnr(self.more + ending, scale) - results.psnr(self.less + ending, scale)
+            for scale in self.scales
+        }
+
+
+@dataclass(frozen=True)
 class Study:
     """One plot of the slides.
 
@@ -63,11 +79,17 @@ class Study:
         Says what they say of the claim.
     seeds : dict of str to int
         How often each recipe is trained, by budget; more than once where the effect is small.
-    longer : tuple of str
-        Labels that are trained once more under the small budget, for three times as long: whether
-        what did not hold is for lack of training.
+    longer : tuple of Pair
+        Trained once more under the small budget, for three times as long: whether what did not hold
+        is for lack of training.
     scales : tuple of float
         Tested at.
+    also : tuple of str
+        Further sets that are tested on.
+    scored : str
+        What the plot shows, for its foot.
+    table : callable, optional
+        Of the results: the rows of a table, the first its head.
     gradients : bool
         Measure the gradients of a DRCN's recursions as well.
     note : str
@@ -80,8 +102,11 @@ class Study:
     draw: Callable[[Results], Figure]
     judge: Callable[[Results], Verdict]
     seeds: Mapping[str, int] = field(default_factory=dict)
-    longer: tuple[str, ...] = ()
+    longer: tuple[Pair, ...] = ()
     scales: tuple[float, ...] = (2, 3, 4)
+    also: tuple[str, ...] = ()
+    scored: str = f"PSNR on {TESTED}"
+    table: Callable[[Results], Sequence[Sequence[str]]] | None = None
     gradients: bool = False
     note: str = ""
 
@@ -93,7 +118,8 @@ class Study:
             for seed in range(self.seeds.get(budget, 1))
             for label, run in runs.items()
         }
-        for label in self.longer if budget == "small" else ():
+        pairs = self.longer if budget == "small" else ()
+        for label in dict.fromkeys(label for pair in pairs for label in (pair.less, pair.more)):
             if isinstance(run := runs[label], Recipe):
                 every[label + LONGER, 0] = named(replace(run, steps=_TIMES * run.steps))
         return every
@@ -161,6 +187,16 @@ def by_sgd(budget: str, recipe: Recipe, rate: float, clip: float = 0.0) -> Recip
         recipe, loss="euclidean", optimizer="sgd", lr=rate, momentum=0.9, weight_decay=1e-4,
         clip=clip, centered=False, warmup=0, schedule="constant",
     )  # fmt: skip
+
+
+def in_db(value: float, form: str = ".2f") -> str:
+    """A PSNR or a gain in words; that of a network that gave no checkpoint is none."""
+    return "none" if value != value else f"{value:{form}} dB"
+
+
+def by_scale(gains: Mapping[int, float] | Mapping[float, float]) -> str:
+    """Gains in words."""
+    return ", ".join(f"{in_db(gain, '+.2f')} at ×{scale:g}" for scale, gain in gains.items())
 
 
 def verdict(checks: Sequence[bool], why: str) -> Verdict:

@@ -1,0 +1,37 @@
+"""Tables of measured speeds: printed, and kept for tools/tables.py, which lays them into docs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from bigsharp import kernels
+from bigsharp.benchmark.report import machine
+
+FILE = Path(__file__).parents[1] / "docs" / "speed.json"
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """The options that every benchmark has."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--keep", action="store_true", help="keep the table in docs/speed.json")
+    return parser
+
+
+def show(name: str, head: Sequence[str], rows: Sequence[Sequence[str]], keep: bool) -> None:
+    """Print a table, and keep it, with what it was measured on."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in [head, *rows]:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
+    if keep:
+        kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+        where = f"{machine()}, {kernels.instructions() or 'no native engine'}"
+        kept[name] = {"machine": where, "head": list(head), "rows": [list(row) for row in rows]}
+        text = json.dumps(dict(sorted(kept.items())), ensure_ascii=False, indent=1)
+        FILE.write_text(text + "\n", encoding="utf-8")
