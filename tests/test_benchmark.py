@@ -19,6 +19,7 @@ from bigsharp.benchmark.run import benchmark, check
 from bigsharp.errors import BigsharpError
 from bigsharp.io.read import read
 from bigsharp.scoring import metrics, protocol
+from bigsharp.scoring.sets import find_images
 
 PUBLISHED = protocol.PROTOCOLS["published"]
 
@@ -290,29 +291,33 @@ def test_published_holds_the_slides_two_tables() -> None:
     assert all(entry.source for entry in (*entries, *scales))
 
 
+def images(data: list[str], root: Path | None = None) -> dict[str, list[Path]]:
+    return {name: find_images(name, root) for name in data}
+
+
 def test_check_refuses_other_images(texture: np.ndarray, tmp_path: Path) -> None:
     folder = tmp_path / "Set5"
     folder.mkdir()
     for k in range(5):
         Image.fromarray(texture).save(folder / f"{k}.png")
     with pytest.raises(BigsharpError, match=r"bicubic scores .* 33.66 is published"):
-        check(["Set5"], [2], rules=PUBLISHED, root=tmp_path)
+        check(images(["Set5"], tmp_path), [2], rules=PUBLISHED)
     with pytest.raises(BigsharpError, match="no bicubic score is published"):
-        check([str(folder)], [2], rules=PUBLISHED)
+        check(images([str(folder)]), [2], rules=PUBLISHED)
 
 
 def test_check_passes_on_the_published_images(image_sets: Path) -> None:
-    check(["Set5"], [2, 3, 4], rules=PUBLISHED, root=image_sets)
+    check(images(["Set5"], image_sets), [2, 3, 4], rules=PUBLISHED)
     with pytest.raises(BigsharpError, match="published, rgb"):
-        check(["Set5"], [2], rules=protocol.choose(colour="rgb"), root=image_sets)
+        check(images(["Set5"], image_sets), [2], rules=protocol.choose(colour="rgb"))
 
 
 def test_check_passes_on_noise_and_jpeg_as_published(image_sets: Path) -> None:
     rules = protocol.PROTOCOLS
-    check(["classic5"], [10, 20, 30, 40], rules=rules["deblock"], root=image_sets)
-    check(["BSD68"], [15, 25, 50], rules=rules["denoise"], root=image_sets)
+    check(images(["classic5"], image_sets), [10, 20, 30, 40], rules=rules["deblock"])
+    check(images(["BSD68"], image_sets), [15, 25, 50], rules=rules["denoise"])
     with pytest.raises(BigsharpError, match="no input score is published"):
-        check(["BSD68"], [16], rules=rules["denoise"], root=image_sets)
+        check(images(["BSD68"], image_sets), [16], rules=rules["denoise"])
 
 
 def test_jpeg_and_noise_are_scored_at_the_pictures_own_size(photos: Path) -> None:
@@ -387,7 +392,10 @@ def test_tasks_that_cannot_be_are_one_line(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--data", "Set6"], ["Set6: neither a known image set", "(there: Set5)"]),
+        (
+            ["--data", "Set6"],
+            ["no image set is called 'Set6'; did you", "here are Set5"],
+        ),
         (["--data", "Set14"], ["Set14 is not there"]),
         (["--data", "Set5"], ["Set5 has 5 images, here are 3"]),
         (["--data", "photos", "--scale", "30"], ["img_0.png: too small to be scored at ×30"]),

@@ -262,8 +262,8 @@ def test_scores_without_files(call, gallery: Path, model: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--data", "Set55"], ["Set55", "did you mean Set5", "(there: none)"]),
-        (["--data", "qqq"], ["known sets: T91, BSDS200", "B100"]),
+        (["--data", "Set55"], ["no image set is called 'Set55'; did you mean 'Set5'?", "none"]),
+        (["--data", "qqq"], ["there are T91, BSDS200", "B100"]),
         (["--data", "Set5"], ["Set5 is not there", "Bevilacqua"]),
         (["--data", ","], ["empty list"]),
         (["--data", "gallery", "--scale", "1"], ["above 1"]),
@@ -481,7 +481,10 @@ def test_train_stops_politely_and_goes_on(recipe: Path, tmp_path: Path, command)
         (["tiny.toml", "--resume"], ["last.pt", "no such file"]),
         (["tiny.toml", "-o", "photo.png"], ["photo.png"]),
         (["vdsr-paper", "--root", "."], ["T91 is not there"]),
-        (["tiny.toml", "--data", "nowhere"], ["nowhere: neither a known image set nor a folder"]),
+        (
+            ["tiny.toml", "--data", "nowhere"],
+            ["no image set is called 'nowhere'", "a folder"],
+        ),
         (["tiny.toml", "--data", "."], ["1 of 1 training images", "and another image"]),
         (["tiny.toml", "--data", "Set5"], ["Set5 is a test set"]),
         (["tiny.toml", "--from", "vdsr"], ["vdsr: the weights do not fit VDSR with", "'depth': 3"]),

@@ -194,6 +194,16 @@ def test_16_bits_in_every_kind_of_colour(enlarge, tmp_path: Path, channels: int,
     assert np.abs(np.asarray(shallow) - rounded).max() <= 1
 
 
+def test_a_tiff_describes_no_other_layout(enlarge, tmp_path: Path) -> None:
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "in.tif", np.zeros((6, 5), np.uint8), metadata={"a": 1})
+    assert "shape" in Image.open(tmp_path / "in.tif").tag_v2[270]
+    enlarge("in.tif", "out.tif")
+    assert 270 not in Image.open(tmp_path / "out.tif").tag_v2
+    assert tifffile.imread(tmp_path / "out.tif").shape == (12, 10)
+
+
 def test_the_gamma_of_a_png_is_kept(enlarge, tmp_path: Path) -> None:
     chunks = PngImagePlugin.PngInfo()
     chunks.add(b"gAMA", struct.pack(">I", 100_000))

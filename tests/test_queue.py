@@ -115,7 +115,7 @@ def test_a_run_that_cannot_be_does_not_keep_the_others(lab: Path, command) -> No
         "or give a .toml file",
         f"bigsharp: {path}: run 4: {lab}/tiny is the folder of a run before it",
     ]
-    assert "other: nowhere: neither a known image set nor a folder" in done.stdout
+    assert "other: no image set is called 'nowhere'" in done.stdout
     assert networks.read_checkpoint(lab / "tiny/last.pt")["step"] == 20
 
 

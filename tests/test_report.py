@@ -20,6 +20,7 @@ from bigsharp.benchmark.run import benchmark
 from bigsharp.errors import BigsharpError
 from bigsharp.scoring import protocol
 from bigsharp.scoring.protocol import Score
+from bigsharp.scoring.sets import find_images
 
 
 @pytest.fixture(scope="module")
@@ -64,16 +65,14 @@ def test_the_figures_are_kept_as_pdf_and_png(page: Path) -> None:
 
 
 def test_what_a_report_shows(image_sets: Path, photos: Path) -> None:
-    sets = ["Set5", "B100", str(photos)]
-    names = [
-        [path.stem for path, _ in shown] for shown in choose_images([], sets, image_sets).values()
-    ]
+    images = {name: find_images(name, image_sets) for name in ("Set5", "B100", str(photos))}
+    names = [[path.stem for path, _ in shown] for shown in choose_images([], images).values()]
     assert names == [["bird", "butterfly"], ["253027", "86000"], ["0"]]
-    chosen = choose_images(["baby", "2:1,2,3,4"], sets, image_sets)
+    chosen = choose_images(["baby", "2:1,2,3,4"], images)
     assert [len(shown) for shown in chosen.values()] == [1, 0, 1]
     assert chosen[str(photos)][0][1] == Box(1, 2, 3, 4)
     with pytest.raises(BigsharpError, match="no image is called 'cat'"):
-        choose_images(["cat"], sets, image_sets)
+        choose_images(["cat"], images)
 
 
 def test_in_a_browser_the_slider_moves_and_the_tables_sort(browser, page: Path) -> None:

@@ -13,7 +13,7 @@ from bigsharp.benchmark.run import Result, make_case
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 from bigsharp.scoring.protocol import Rules, Score, round_to_8bit
-from bigsharp.scoring.sets import SETS, find_images
+from bigsharp.scoring.sets import SETS
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,7 @@ def parse_crop(words: str) -> tuple[str, Box | None]:
     return name, Box(left, top, width, height)
 
 
-def choose_images(
-    crops: Sequence[str], sets: Sequence[str], root: str | Path | None = None
-) -> Images:
+def choose_images(crops: Sequence[str], images: Mapping[str, Sequence[Path]]) -> Images:
     """The images to show, and which part of each.
 
     Parameters
@@ -62,19 +60,17 @@ def choose_images(
     crops : sequence of str
         As `parse_crop` takes them; by default those of a known set that are its `shown`, and the
         first image of a folder.
-    sets : sequence of str
-    root : path, optional
-        The folder of the image sets.
+    images : mapping of str to sequence of path
+        The sets, and all of their images.
 
     Raises
     ------
     BigsharpError
         An image is in no set.
     """
-    images = {data: find_images(data, root) for data in sets}
     if not crops:
         return {data: [(p, None) for p in _shown(data, paths)] for data, paths in images.items()}
-    chosen: Images = {data: [] for data in sets}
+    chosen: Images = {data: [] for data in images}
     for words in crops:
         name, box = parse_crop(words)
         found = [
@@ -84,7 +80,7 @@ def choose_images(
             if name in (path.name, path.stem)
         ]
         if not found:
-            raise BigsharpError(f"`crop`: no image is called {name!r} in {', '.join(sets)}")
+            raise BigsharpError(f"`crop`: no image is called {name!r} in {', '.join(images)}")
         for data, path in found:
             chosen[data].append((path, box))
     return chosen

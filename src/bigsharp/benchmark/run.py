@@ -111,7 +111,7 @@ class Setting:
 
 
 def benchmark(
-    data: Sequence[str],
+    data: Sequence[str] | Mapping[str, Sequence[Path]],
     scales: Sequence[float],
     methods: Sequence[str],
     *,
@@ -128,8 +128,8 @@ def benchmark(
 
     Parameters
     ----------
-    data : sequence of str
-        Image sets by name, or folders.
+    data : sequence of str, or mapping of str to sequence of path
+        Image sets by name, or folders; or these with their images, where they are found already.
     scales : sequence of float
         Real numbers > 1; of noise and JPEG, if `rules` are theirs, σ or qualities.
     methods : sequence of str
@@ -168,7 +168,7 @@ def benchmark(
     for name in metrics:
         open_metric(name)
     opened = opened or open_methods(methods, engine)
-    sets = {name: find_images(name, root) for name in data}
+    sets = data if isinstance(data, Mapping) else {name: find_images(name, root) for name in data}
     keys = {
         (name, path, scale, method.name): _key(name, path, hr, scale, method, rules)
         for name, paths in sets.items()
@@ -216,7 +216,7 @@ def _check_strength(strength: float, rules: Rules) -> None:
 
 
 def check(
-    data: Sequence[str], strengths: Sequence[float], *, rules: Rules, **settings: Any
+    data: Mapping[str, Sequence[Path]], strengths: Sequence[float], *, rules: Rules, **settings: Any
 ) -> None:
     """See that what nothing restored scores what is published: else nothing here can be compared.
 
@@ -224,8 +224,10 @@ def check(
 
     Parameters
     ----------
-    data, strengths, rules, settings
-        As `benchmark` takes them; what nothing is published of is passed over.
+    data : mapping of str to sequence of path
+        Image sets with their images; what nothing is published of is passed over.
+    strengths, rules, settings
+        As `benchmark` takes them.
 
     Raises
     ------
@@ -239,8 +241,8 @@ def check(
     else:
         table, name = TASKS[rules.degradation], INPUT
         measured = {
-            (each, strength): _spoiled(each, strength, rules, settings.get("root"))
-            for each in data
+            (each, strength): _spoiled(each, paths, strength, rules)
+            for each, paths in data.items()
             for strength in strengths
             if find(each, strength, name, table)
         }
@@ -256,9 +258,9 @@ def check(
         raise BigsharpError(f"`check`: no {name} score is published of these")
 
 
-def _spoiled(data: str, strength: float, rules: Rules, root: str | Path | None) -> float:
+def _spoiled(data: str, paths: Sequence[Path], strength: float, rules: Rules) -> float:
     """Mean PSNR of the spoiled pictures of a set."""
-    cases = (make_case(data, path, strength, rules) for path in find_images(data, root))
+    cases = (make_case(data, path, strength, rules) for path in paths)
     return fmean(psnr(case.lr.pixels * 255, hr) for case, hr in cases)
 
 

@@ -99,6 +99,7 @@ def benchmark(
     from bigsharp.benchmark.records import RecordFile
     from bigsharp.benchmark.report import require_libraries, write_report
     from bigsharp.scoring.protocol import choose
+    from bigsharp.scoring.sets import find_images
 
     if task not in _TASKS:
         raise errors.unknown("task", task, _TASKS)
@@ -124,23 +125,23 @@ def benchmark(
     kept = RecordFile(output / "records.jsonl") if files else None
     sets = words(data)
     scales = strengths if task in ("denoise", "deblock") else numbers(scale, "--scale")
-    images = choose_images(crop or (), sets, root)
+    found = {name: find_images(name, root) for name in sets}
+    shown_images = choose_images(crop or (), found)
     opened = open_methods(chosen, engine)
     results: list[Result] = []
     with progress_bar(quiet or as_json) as bar:
         shown = bar.add_task("scoring", total=None)
         settings: dict[str, Any] = {
             "engine": engine,
-            "root": root,
             "kept": kept,
             "jobs": jobs,
             "progress": lambda done, total: bar.update(shown, completed=done, total=total),
         }
         for rules in several:
             if check:
-                run.check(sets, scales, rules=rules, **settings)
+                run.check(found, scales, rules=rules, **settings)
             results += run.benchmark(
-                sets, scales, chosen, opened=opened, metrics=further, rules=rules, **settings
+                found, scales, chosen, opened=opened, metrics=further, rules=rules, **settings
             )
     results.sort(key=lambda result: (sets.index(result.data), scales.index(result.scale)))
     published_in = {"upscale": "benchmark", "photo": ""}.get(task, task)
@@ -157,7 +158,7 @@ def benchmark(
     if report:
         command = shlex.join(["bigsharp", *sys.argv[1:]])
         page = write_report(
-            results, grid, opened, several[0], output, images=images, command=command
+            results, grid, opened, several[0], output, images=shown_images, command=command
         )
         print(page)
 

@@ -24,6 +24,10 @@ _DESCRIPTIVE = (
     ExifTags.Base.HostComputer,
     ExifTags.Base.Copyright,
 )
+
+# What tifffile writes as a description: it reads its own pictures by it.
+_LAYOUT = '{"shape": '
+
 _BLOCKS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
 
@@ -111,7 +115,7 @@ def exif_of_tiff(tags: Image.Exif) -> bytes | None:
     """An EXIF block of those of a TIFF file's tags that describe the picture."""
     kept = Image.Exif()
     for tag in _DESCRIPTIVE:
-        if tag in tags:
+        if tag in tags and not str(tags[tag]).startswith(_LAYOUT):
             kept[tag] = tags[tag]
     blocks = {block: entries for block in _BLOCKS if (entries := tags.get_ifd(block))}
     for block, entries in blocks.items():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
+from bigsharp import errors
 from bigsharp.errors import BigsharpError
 
 #: The environment variable that names the folder holding the image sets.
@@ -131,14 +131,10 @@ def find_images(name: str, root: str | Path | None = None) -> list[Path]:
             )
         return paths
     if not Path(name).is_dir():
-        near = get_close_matches(name, SETS, 1, 0.5)
-        hint = f"did you mean {near[0]}?" if near else f"known sets: {', '.join(SETS)}"
         given = root or os.environ.get(VARIABLE)
         there = [known for known in SETS if given and images_in(Path(given) / known)]
-        raise BigsharpError(
-            f"{name}: neither a known image set nor a folder; {hint} "
-            f"(there: {', '.join(there) or 'none'})"
-        )
+        otherwise = f", or give a folder (of the sets, here are {', '.join(there) or 'none'})"
+        raise errors.unknown("image set", name, SETS, otherwise)
     paths = images_in(Path(name))
     if not paths:
         raise BigsharpError(f"{name}: no picture in this folder")
