@@ -157,7 +157,7 @@ def test_a_bad_picture_is_one_line(
         (["--scale", "1e9"], ["the result"]),
         (["--quality", "101"], ["quality"]),
         (["--tile", "0"], ["tile"]),
-        (["--colour", "red"], ["no colour mode is called 'red'", "auto, luma, rgb"]),
+        (["--colour", "red"], ["no colour mode is called 'red'", "auto, luma, ycbcr, rgb"]),
         (
             ["-m", "bicubic", "--scale", "1000", "--max-pixels", "9999999999", "-o", "a.jpg"],
             ["JPEG can"],

@@ -166,7 +166,7 @@ WRITTEN = [
     (kind, depth, channels)
     for kind, depths, alpha in [
         ("png", (8, 16), True), ("tif", (8, 16), True), ("ppm", (8, 16), False),
-        ("webp", (8,), True), ("bmp", (8,), False), ("jpg", (8,), False), ("avif", (8,), False),
+        ("webp", (8,), True), ("bmp", (8,), True), ("jpg", (8,), False), ("avif", (8,), False),
     ]
     for depth in depths
     for channels in CHANNELS

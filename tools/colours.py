@@ -1,25 +1,36 @@
-"""What `--colour luma` and `rgb` give on photographs, drawings and coloured text: RGB PSNR.
+"""What to restore of a colour picture: RGB PSNR of photographs, drawings, text and sprites.
 
-    python tools/colours.py FOLDER_OF_PHOTOGRAPHS [SCALE]
+    python tools/colours.py [--scale 2] [--keep]
 
-Each picture is shrunk by antialiased bicubic, rounded to 8 bits, and enlarged by VDSR.
+Each picture is shrunk by antialiased bicubic, rounded to 8 bits, and enlarged by VDSR: luma alone,
+with chroma by bicubic; luma, and chroma that follows its edges (a guided filter: K. He, J. Sun,
+X. Tang, "Guided image filtering", ECCV 2010); Y, Cb and Cr each; red, green and blue each. Of
+sprites the alpha is scored, too. `--keep` keeps the table in docs/colours.json.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import uniform_filter
 
 import bigsharp
 from bigsharp.image.arrays import Array
+from bigsharp.image.color import rgb_to_ycbcr, ycbcr_to_rgb
 from bigsharp.image.resize import imresize
+from bigsharp.io.read import read
 from bigsharp.restoration.pipeline import is_drawn
 from bigsharp.scoring import metrics
+from bigsharp.scoring.sets import find_images
 
+FILE = Path(__file__).parents[1] / "docs" / "colours.json"
 COUNT = 8
 INKS = [(200, 0, 0), (0, 0, 200), (0, 120, 0), (0, 0, 0), (230, 120, 0), (255, 60, 60)]
 
@@ -52,31 +63,127 @@ def text(seed: int) -> Array:
     return np.asarray(image)
 
 
-def main(folder: str, scale: int = 2) -> None:
-    """Measure and print."""
-    paths = sorted(Path(folder).iterdir())
-    photographs = [np.asarray(Image.open(p).convert("RGB")) for p in paths[:: len(paths) // COUNT]]
-    for name, pictures in {
-        "photographs": photographs[:COUNT],
-        "drawings": [drawing(seed) for seed in range(COUNT)],
-        "coloured text": [text(seed) for seed in range(COUNT)],
-    }.items():
-        scores: dict[str, list[float]] = {"bicubic": [], "luma": [], "rgb": []}
-        drawn = 0
+def sprite(seed: int) -> Array:
+    """A small drawing on nothing: red, green, blue and alpha, smooth at its edge."""
+    image = Image.new("RGBA", (720, 540))
+    draw = ImageDraw.Draw(image)
+    random = np.random.default_rng(seed)
+    for number in range(6):
+        ink = (*map(int, random.choice([0, 60, 128, 200, 255], 3)), 255)
+        x, y, width, height = map(int, random.integers(60, [420, 300, 280, 220]))
+        shape = draw.ellipse if number % 2 else draw.rectangle
+        shape((x, y, x + width, y + height), fill=ink)
+    return np.asarray(image.resize((240, 180), Image.Resampling.BOX))
+
+
+def guided(small: Array, scale: int) -> Array:
+    """VDSR on luma; chroma by bicubic, made a linear function of that luma near each pixel."""
+    y, *chroma = np.moveaxis(rgb_to_ycbcr(small / 255).astype(np.float32), -1, 0)
+    y = MODEL.upscale(np.clip(y, 0, 1), scale)
+    planes = [y]
+    for plane in chroma:
+        planes.append(follow(imresize(plane, size=y.shape), y, 2 * scale + 1))
+    return as_bytes(ycbcr_to_rgb(np.stack(planes, axis=-1)))
+
+
+def follow(plane: Array, guide: Array, window: int, doubt: float = 1e-3) -> Array:
+    """He et al.'s guided filter, in squares of so many pixels."""
+    near = lambda values: uniform_filter(values, window, mode="nearest")  # noqa: E731
+    mean, centre = near(guide), near(plane)
+    slope = (near(guide * plane) - mean * centre) / (near(guide**2) - mean**2 + doubt)
+    return near(slope) * guide + near(centre - slope * mean)
+
+
+def as_bytes(pixels: Array) -> Array:
+    """Rounded to 8 bits."""
+    return np.floor(np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+MODEL = bigsharp.load("vdsr")
+WAYS: dict[str, Callable[[Array, int], Array]] = {
+    "bicubic": lambda small, scale: bigsharp.upscale(small, scale, model="bicubic"),
+    "luma": lambda small, scale: MODEL.upscale(small, scale, colour="luma"),
+    "luma, chroma guided by it": guided,
+    "Y, Cb, Cr": lambda small, scale: MODEL.upscale(small, scale, colour="ycbcr"),
+    "R, G, B": lambda small, scale: MODEL.upscale(small, scale, colour="rgb"),
+}
+
+
+def kinds() -> dict[str, list[Array]]:
+    """The pictures, by kind."""
+    sets = {"Set5": find_images("Set5"), "Set14": find_images("Set14"),
+            "B100, every tenth": find_images("B100")[::10]}  # fmt: skip
+    photographs = {
+        name: [pixels for path in paths if (pixels := read(path).pixels).ndim == 3]
+        for name, paths in sets.items()
+    }
+    drawn = {"drawings": drawing, "coloured text": text, "sprites": sprite}
+    return photographs | {name: [make(k) for k in range(COUNT)] for name, make in drawn.items()}
+
+
+def row(name: str, pictures: list[Array], scale: int, seconds: dict[str, float]) -> list[str]:
+    """A kind's PSNR by every way; and how many of it are taken for drawings."""
+    scores: dict[str, list[float]] = {way: [] for way in WAYS}
+    drawn = 0
+    inside = (slice(scale, -scale), slice(scale, -scale))
+    for picture in pictures:
+        height, width = (n // scale * scale for n in picture.shape[:2])
+        true = picture[:height, :width, :3]
+        small = imresize(true, size=(height // scale, width // scale))
+        drawn += is_drawn(small)
+        for way, restore in WAYS.items():
+            began = time.process_time()
+            result = restore(small, scale)
+            seconds[way] = seconds.get(way, 0) + time.process_time() - began
+            scores[way].append(
+                metrics.psnr(result[inside].astype(float), true[inside].astype(float))
+            )
+    best = max(f"{fmean(kept):.2f}" for kept in scores.values())
+    cells = [f"{fmean(kept):.2f}" for kept in scores.values()]
+    bold = [f"**{cell}**" if cell == best else cell for cell in cells]
+    return [f"{name} ({len(pictures)})", *bold, f"{drawn}"]
+
+
+def alpha_row(pictures: list[Array], scale: int) -> list[str]:
+    """The alpha of sprites: by bicubic, and restored, as it is."""
+    cells = {}
+    for model in ("bicubic", "vdsr"):
+        scores = []
         for picture in pictures:
-            height, width = (n // scale * scale for n in picture.shape[:2])
-            true = picture[:height, :width]
-            small = imresize(true, size=(height // scale, width // scale))
-            drawn += is_drawn(small)
-            inside = (slice(scale, -scale), slice(scale, -scale))
-            for way, kept in scores.items():
-                model = "bicubic" if way == "bicubic" else "vdsr"
-                colour = "luma" if way == "bicubic" else way
-                result = bigsharp.upscale(small, scale, model=model, colour=colour)
-                kept.append(metrics.psnr(result[inside].astype(float), true[inside].astype(float)))
-        line = "  ".join(f"{way} {fmean(kept):.2f}" for way, kept in scores.items())
-        print(f"×{scale} {name}: {line}  (drawn: {drawn} of {len(pictures)})")
+            small = imresize(picture, size=tuple(n // scale for n in picture.shape[:2]))
+            alpha = bigsharp.upscale(small, scale, model=model)[..., 3]
+            scores.append(psnr(alpha, picture[..., 3]))
+        cells[model] = f"{fmean(scores):.2f}"
+    both = [cells["bicubic"], f"**{cells['vdsr']}**"]
+    return [f"alpha of sprites ({len(pictures)}): bicubic, restored", *both, *[""] * (len(WAYS) - 1)]
+
+
+def psnr(result: Array, true: Array) -> float:
+    """Of 8 bits."""
+    return metrics.psnr(result.astype(float), true.astype(float))
+
+
+def main() -> None:
+    """Measure, print, and keep."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--scale", type=int, default=2)
+    parser.add_argument("--keep", action="store_true")
+    options = parser.parse_args()
+    seconds: dict[str, float] = {}
+    several = kinds()
+    rows = [row(name, pictures, options.scale, seconds) for name, pictures in several.items()]
+    rows.append(alpha_row(several["sprites"], options.scale))
+    times = [f"{seconds[way] / seconds['luma']:.1f}" for way in WAYS]
+    rows.append(["processor time, luma alone being 1", *times, ""])
+    head = [f"×{options.scale}", *WAYS, "taken for drawings"]
+    for line in [head, *rows]:
+        print("  ".join(line))
+    if options.keep:
+        text = json.dumps({"head": head, "rows": rows}, ensure_ascii=False, indent=1)
+        FILE.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    main()

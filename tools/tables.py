@@ -27,7 +27,13 @@ ROOT = Path(__file__).parents[1]
 BENCHMARK = ROOT / "docs" / "benchmark"
 
 #: What holds tables between marks.
-FILES = ("README.md", "docs/classic.md", "docs/engine.md", "docs/training.md")
+FILES = (
+    "README.md",
+    "docs/classic.md",
+    "docs/engine.md",
+    "docs/experiments.md",
+    "docs/training.md",
+)
 
 #: Columns: a method, and what heads it.
 MEASURED = {
@@ -221,7 +227,9 @@ def filled(file: Path, tables: Mapping[str, str]) -> str:
 def written() -> dict[Path, str]:
     """What each file should hold."""
     measured = Measured(BENCHMARK / "records.jsonl")
+    colours = json.loads((ROOT / "docs" / "colours.json").read_text(encoding="utf-8"))
     tables = speeds() | {
+        "colours": markdown(colours["head"], colours["rows"]),
         "scores": scores(measured),
         "any scale": any_scale(measured),
         "ensemble": ensemble(measured),

@@ -118,7 +118,8 @@ class Enlarging(Words):
         short="m",
     )
     colour: str = option(
-        "Restore luma, or rgb in three times the time, or auto: rgb for drawings alone.", "auto"
+        "Restore luma; ycbcr or rgb, in three times the time; auto: rgb for drawings, else luma.",
+        "auto",
     )
     ensemble: bool = option("The mean over 8 turns and mirrorings, in 8 times the time.", False)
     clean: str = option(

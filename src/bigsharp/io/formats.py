@@ -59,7 +59,7 @@ FORMATS = (
         several="frames",
         gathers=True,
     ),
-    Format("BMP", (".bmp",)),
+    Format("BMP", (".bmp",), alpha=True),
     Format("GIF", (".gif",), alpha=True, largest=65_535, several="frames"),
     Format("PPM", (".ppm", ".pgm", ".pnm"), deep=True),
 )

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from bigsharp.errors import BigsharpError
-from bigsharp.io import animation, metadata, png, tiff
+from bigsharp.io import animation, bmp, metadata, png, tiff
 from bigsharp.io.files import whole_file
 from bigsharp.io.formats import FORMATS, Format
 from bigsharp.io.jpeg import luma_table
@@ -162,6 +162,8 @@ def save(file: IO[bytes], kind: Format, pictures: Iterable[Picture], saving: Sav
                 animation.save(kind.name, first, frames, file, options)
         elif kind.name == "PPM":
             _save_pnm(first, file)
+        elif kind.name == "BMP" and first.alpha is not None:
+            bmp.save(first, file, first.info.dpi)
         elif first.pixels.dtype == np.uint16:
             png.save_deep(first, file, options)
         else:

@@ -33,14 +33,11 @@ _DRAWN = 0.01
 _EDGE = 0.15
 
 #: What of a colour picture is restored.
-Colour = Literal["auto", "luma", "rgb"]
-
-#: The same, and luma and chroma.
-Planes = Literal["auto", "luma", "rgb", "ycbcr"]
+Colour = Literal["auto", "luma", "ycbcr", "rgb"]
 
 #: What of a picture is restored for which task, unless it is said: noise lies in each of red, green
 #: and blue; JPEG spoils luma and chroma.
-COLOURS: Mapping[Task, Planes] = {"upscale": "luma", "denoise": "rgb", "deblock": "ycbcr"}
+COLOURS: Mapping[Task, Colour] = {"upscale": "luma", "denoise": "rgb", "deblock": "ycbcr"}
 
 Maps = tuple[AxisMap, AxisMap]
 
@@ -52,7 +49,7 @@ def upscale_picture(
     *,
     tile: int = TILE,
     dtype: Any = None,
-    colour: Planes = "luma",
+    colour: Colour = "luma",
     progress: Progress = silent,
 ) -> Picture:
     """Enlarge and restore a picture; or clean it at its own size, if that is the restorer's task.
@@ -71,11 +68,10 @@ def upscale_picture(
         Side of a tile in result pixels, for what goes tile by tile.
     dtype : dtype, optional
         Of the result's pixels, instead of the picture's.
-    colour : {"luma", "rgb", "ycbcr", "auto"}
-        Restore luma alone, and enlarge chroma by bicubic; or restore red, green and blue, or luma
-        and chroma, in three times the time; or "rgb" for drawings and the like alone. RGB PSNR at
-        ×2, by luma and by RGB: photographs 33.07 and 32.79, drawings 25.67 and 29.48, coloured text
-        22.78 and 25.17 (VDSR, `tools/colours.py`).
+    colour : {"luma", "ycbcr", "rgb", "auto"}
+        Restore luma alone, and enlarge chroma by bicubic; or restore luma and chroma, or red, green
+        and blue, in three times the time; or "rgb" for drawings and the like, else "luma". What
+        that gains is measured by `tools/colours.py` (docs/experiments.md).
         Alpha is restored where it is not the same everywhere; it is not cleaned.
     progress : callable
         Called with the pixels done and their number, first with 0.
@@ -133,7 +129,7 @@ def _resample(
     target: Target,
     restorer: Restorer,
     dtype: np.dtype[Any],
-    colour: Planes,
+    colour: Colour,
     tile: int,
     progress: Progress,
 ) -> Picture:
@@ -159,7 +155,7 @@ def _parts(
     picture: Picture,
     target: Target,
     restorer: Restorer,
-    colour: Planes,
+    colour: Colour,
     tile: int,
     progress: Progress,
 ) -> Iterator[tuple[Window, list[Array]]]:
@@ -181,7 +177,7 @@ def _restores_alpha(picture: Picture, restorer: Restorer) -> bool:
     return alpha is not None and restorer.task == "upscale" and bool((alpha != alpha[0, 0]).any())
 
 
-def planes_of(pixels: Array, colour: Planes) -> list[Array]:
+def planes_of(pixels: Array, colour: Colour) -> list[Array]:
     """Grey values, luma, or three planes, float32 in [0, 1], (H, W) each."""
     if pixels.ndim == 2:
         return [to_unit(pixels)]
@@ -198,7 +194,7 @@ def planes_of(pixels: Array, colour: Planes) -> list[Array]:
 
 
 def _coloured(
-    restored: list[Array], pixels: Array, maps: Maps, window: Window, colour: Planes
+    restored: list[Array], pixels: Array, maps: Maps, window: Window, colour: Colour
 ) -> Array:
     """Restored colours; or luma with the small picture's interpolated chroma; grey stays grey."""
     if pixels.ndim == 2:
