@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import weakref
 import zlib
 from collections.abc import Iterator
@@ -192,6 +193,17 @@ def test_16_bits_in_every_kind_of_colour(enlarge, tmp_path: Path, channels: int,
     shallow = enlarge("in.png", f"out8.{kind}", saving=bigsharp.Saving(depth=8))
     rounded = np.floor(expected / 257 + 0.5).reshape(np.asarray(shallow).shape)
     assert np.abs(np.asarray(shallow) - rounded).max() <= 1
+
+
+def test_without_openimageio_deep_pictures_alone_are_refused(
+    enlarge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "OpenImageIO", None)
+    (tmp_path / "deep.png").write_bytes(png(2, 1, 16, 0, b"\0abcd"))
+    with pytest.raises(BigsharpError, match=r"deep\.png: such pictures .* need OpenImageIO"):
+        enlarge("deep.png")
+    (tmp_path / "plain.png").write_bytes(png(2, 1, 8, 0, b"\0ab"))
+    assert enlarge("plain.png").size == (4, 2)
 
 
 def test_a_tiff_describes_no_other_layout(enlarge, tmp_path: Path) -> None:
@@ -559,6 +571,15 @@ def test_nearly_clear_colour_does_not_fringe(model: str, alpha: int, darkest: in
     share = result[..., 3:] / 255
     over_white = result[..., :3] * share + 255 * (1 - share)
     assert over_white.min() >= darkest
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_bmp_keeps_transparency(enlarge, tmp_path: Path, mode: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, len(mode)), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png", dpi=(300, 150))
+    exact, bmp = (np.asarray(enlarge("a.png", f"out.{k}").convert("RGBA")) for k in ("png", "bmp"))
+    assert np.array_equal(exact, bmp)
+    assert enlarge("out.bmp", "again.bmp").mode == "RGBA"
 
 
 def test_opaque_alpha_is_no_reason_to_refuse_a_jpeg(enlarge, tmp_path: Path) -> None:

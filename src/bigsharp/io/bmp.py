@@ -27,9 +27,10 @@ def save(picture: Picture, file: IO[bytes], dpi: tuple[float, float] | None = No
         Horizontal and vertical.
     """
     height, width = picture.size
-    grey = picture.pixels.ndim == 2
-    colours = np.stack([picture.pixels] * 3, axis=-1) if grey else picture.pixels
-    rows = np.dstack([colours[..., ::-1], picture.alpha])[::-1]
+    colours, alpha = picture.bands[..., :-1], picture.bands[..., -1:]
+    # Grey becomes three equal colours.
+    reds_last = np.broadcast_to(colours, (height, width, 3))[..., ::-1]
+    rows = np.concatenate([reds_last, alpha], axis=-1)[::-1]
     across, down = (round(per_inch * _PER_METRE) for per_inch in dpi or (0, 0))
     offset = _FILE_HEADER + _HEADER
     file.write(struct.pack("<2sIHHI", b"BM", offset + rows.nbytes, 0, 0, offset))

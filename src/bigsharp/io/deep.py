@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array, from_unit, peak_of, to_unit
 
 
@@ -30,8 +31,16 @@ def read(path: Path, page: int = 0, white_is_zero: bool = False) -> tuple[Array,
     ------
     OSError
         It cannot be decoded.
+    BigsharpError
+        OpenImageIO is not installed.
     """
-    import OpenImageIO as oiio
+    try:
+        import OpenImageIO as oiio
+    except ImportError:
+        raise BigsharpError(
+            "such pictures of more than 8 bits need OpenImageIO, of which not every machine has a "
+            "build (pip install openimageio); or save it with 8 bits"
+        ) from None
 
     config = oiio.ImageSpec()
     config["oiio:UnassociatedAlpha"] = 1
