@@ -438,11 +438,19 @@ def test_equal_frames_are_restored_once(tmp_path: Path, monkeypatch: pytest.Monk
     seen = []
     real = jobs.upscale_picture
     monkeypatch.setattr(jobs, "upscale_picture", lambda *a, **k: seen.append(1) or real(*a, **k))
-    pages = [Image.new("L", (9, 9), value) for value in (10, 10, 10, 200)]
+    values = (10, 10, 10, 200, 90, 200, 10)
+    pages = [Image.new("L", (9, 9), value) for value in values]
     pages[0].save(tmp_path / "in.tif", save_all=True, append_images=pages[1:])
-    bigsharp.upscale(tmp_path / "in.tif", 2, output=tmp_path / "out.tif", model="bicubic")
-    assert len(seen) == 2
-    assert Image.open(tmp_path / "out.tif").n_frames == 4
+    for bound, count in ((1 << 20, 3), (0, 5)):
+        seen.clear()
+        monkeypatch.setattr(jobs, "_RECENT", bound)
+        bigsharp.upscale(tmp_path / "in.tif", 2, output=tmp_path / f"{bound}.tif", model="bicubic")
+        assert len(seen) == count
+        result = Image.open(tmp_path / f"{bound}.tif")
+        assert result.n_frames == len(values)
+        for number, value in enumerate(values):
+            result.seek(number)
+            assert result.getextrema() == (value, value)
 
 
 def test_a_jpeg_is_stored_as_it_came(enlarge, tmp_path: Path, texture: np.ndarray) -> None:

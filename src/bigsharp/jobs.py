@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,9 @@ BESIDE, IN_FOLDER = "{stem}-{size}{ext}", "{stem}{ext}"
 
 #: Standard input, or output.
 STANDARD = Path("-")
+
+#: Bytes of results that are kept in case a frame comes again.
+_RECENT = 64 << 20
 
 #: Files and folders whose names begin so are passed over.
 _HIDDEN = "."
@@ -410,7 +414,7 @@ def results(
     BigsharpError
         Before any is restored: the size is none, too large, or not what the format holds.
     """
-    before: tuple[Picture, Picture] | None = None
+    recent = _Recent()
     for number, picture in enumerate(reader):
         if number == 0:
             target = job.size.of(picture.size)
@@ -419,14 +423,40 @@ def results(
                 name = f"its {reader.count} frames together"
                 check_pixels(name, reader.count * size[0], size[1], job.max_pixels)
             write.check(job.output, kind, picture, size, job.saving, reader.several)
-        if before and np.array_equal(before[0].bands, picture.bands):
-            restored = before[1]
-        else:
+        restored = recent.get(picture) if reader.count > 1 else None
+        if restored is None:
             told = _of_several(progress, number, reader.count)
             said = tell if number == 0 else unheard
             restored = restore(picture, job, restorer, told, cleaner, said)
-        before = (picture, restored)
+            if reader.count > 1:
+                recent.add(picture, restored)
         yield picture.with_pixels(restored.pixels, restored.alpha)
+
+
+class _Recent:
+    """The latest results, as many as a bound of memory lets be kept, and the very last."""
+
+    def __init__(self) -> None:
+        self._kept: dict[bytes, Picture] = {}
+
+    def get(self, picture: Picture) -> Picture | None:
+        """What a picture of the same pixels became."""
+        return self._kept.get(_digest(picture))
+
+    def add(self, picture: Picture, restored: Picture) -> None:
+        """Keep a result, in the place of the oldest."""
+        self._kept[_digest(picture)] = restored
+        while len(self._kept) > 1 and sum(map(_size, self._kept.values())) > _RECENT:
+            self._kept.pop(next(iter(self._kept)))
+
+
+def _digest(picture: Picture) -> bytes:
+    bands = np.ascontiguousarray(picture.bands)
+    return hashlib.sha256(bands.data).digest() + repr((bands.shape, bands.dtype)).encode()
+
+
+def _size(picture: Picture) -> int:
+    return picture.pixels.nbytes + (0 if picture.alpha is None else picture.alpha.nbytes)
 
 
 def restore(
