@@ -60,10 +60,15 @@ class Section:
             f"{pair.more} against {pair.less}: {by_scale(now)} (before: {by_scale(then)})"
             for pair, then, now in zip(pairs, before, after, strict=True)
         )
-        answer = _answer(
-            *([g for gains in each for g in gains.values()] for each in (before, after))
-        )
-        return f"Is it for lack of training? {answer}. Three times as long, {told}."
+        lacked = [
+            (then[scale], now[scale])
+            for then, now in zip(before, after, strict=True)
+            for scale in then
+            if not then[scale] > 0
+        ]
+        if not lacked:
+            return ""
+        return f"Is it for lack of training? {_answer(lacked)}. Three times as long, {told}."
 
     @property
     def table(self) -> list[list[str]]:
@@ -86,11 +91,12 @@ class Section:
         ]
 
 
-def _answer(before: list[float], after: list[float]) -> str:
-    """What gains that longer training turns positive, halves the lack of, or leaves, say."""
-    if all(gain > 0 for gain in after):
+def _answer(lacked: list[tuple[float, float]]) -> str:
+    """Whether longer training turns what was lacking before into a gain, or halves it."""
+    if all(now > 0 for _, now in lacked):
         return "Yes"
-    return "In part" if fmean(after) > fmean(before) / 2 else "No"
+    then, now = (fmean(several) for several in zip(*lacked, strict=True))
+    return "In part" if now > then / 2 else "No"
 
 
 def whole(name: str, study: Study, folder: Path) -> list[Results]:
