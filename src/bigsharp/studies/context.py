@@ -54,10 +54,13 @@ def _draw(results: Results) -> Figure:
     shallow = results.first(_SRCNN)
     for number, (panel, scale) in enumerate(zip(axes, _SCALES, strict=True)):
         psnr = [results.psnr(outcome.label, scale) for outcome in deep]
-        series(panel, [o.receptive_field for o in deep], psnr, number, label="3 × 3 filters")
-        panel.plot(shallow.receptive_field, results.psnr(_SRCNN, scale), "*", color=COLOURS[6],
-                   markersize=11, linestyle="none", label=_SRCNN)  # fmt: skip
-        panel.set_xticks([outcome.receptive_field for outcome in deep])
+        spread = [results.spread(outcome.label, scale) for outcome in deep]
+        fields = [outcome.receptive_field for outcome in deep]
+        series(panel, fields, psnr, number, spread=spread, label="3 × 3 filters")
+        panel.errorbar(shallow.receptive_field, results.psnr(_SRCNN, scale),
+                       results.spread(_SRCNN, scale), fmt="*", color=COLOURS[6], markersize=11,
+                       capsize=3, label=_SRCNN)  # fmt: skip
+        panel.set_xticks(fields)
         panel.set_xlabel("receptive field (pixels)")
         panel.set_title(f"×{scale}", loc="left", weight="bold")
         panel.margins(x=0.1, y=0.15)
