@@ -1,26 +1,32 @@
 """The service, through its own client and on a socket."""
 
+import asyncio
 import io
 import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+import venv
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from resource import RLIMIT_FSIZE, RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import Any
 from urllib.request import urlopen
 
+import httpx2
 import numpy as np
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+import bigsharp
 import broken
 from bigsharp.errors import BigsharpError
 from bigsharp.options import Options
@@ -29,6 +35,8 @@ from bigsharp.server.openapi import description
 from bigsharp.server.settings import Settings
 
 TOKEN = "a-token-nobody-can-guess"
+
+COMMAND = (sys.executable, "-m", "bigsharp", "serve")
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +71,18 @@ def until(client: TestClient, id: str, state: str) -> dict[str, Any]:
             return job
         time.sleep(0.02)
     raise AssertionError(job)
+
+
+def workers(monkeypatch: pytest.MonkeyPatch, **more: Any) -> list[asyncio.subprocess.Process]:
+    """The processes that services start from now on, with these options."""
+    started, start = [], asyncio.create_subprocess_exec
+
+    async def noted(*words: str, **options: Any) -> asyncio.subprocess.Process:
+        started.append(await start(*words, **options, **more))
+        return started[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    return started
 
 
 @pytest.fixture
@@ -189,6 +209,8 @@ def test_what_is_no_picture(client: TestClient, photo: Path) -> None:
     assert "no picture" in refused(422, files={"picture": b"a"})
     assert "boundary" in refused(400, content=b"a", headers={"content-type": "multipart/form-data"})
     assert "Too many files" in refused(400, files=[("file", b"a"), ("file", b"b")])
+    same = {"content-type": "Multipart/Form-Data ; boundary=b"}
+    assert "no picture" in refused(422, content=b"--b--\r\n", headers=same)
     assert client.get("/v1/upscale").status_code == 405
     assert client.get("/v1/jobs/../../etc/passwd").status_code == 404
 
@@ -255,7 +277,9 @@ def test_a_full_queue(serving, slow: Path, photo: Path) -> None:
     assert 1 <= int(told.headers["retry-after"]) <= 60
     assert "1 pictures are waiting already" in told.json()["error"]
     assert client.get(f"/v1/jobs/{second['id']}/result").status_code == 409
-    assert "bigsharp_queued 1\nbigsharp_running 1\n" in client.get("/metrics").text
+    metrics = client.get("/metrics").text
+    assert "\nbigsharp_queued 1\n" in metrics
+    assert "\nbigsharp_running 1\n" in metrics
     # Whoever ends the one that runs lets the next one go on, in another process.
     assert client.delete(f"/v1/jobs/{first['id']}").status_code == 204
     until(client, second["id"], "done")
@@ -272,6 +296,29 @@ def test_a_killed_worker_takes_one_job_with_it(serving, slow: Path, photo: Path)
     assert "slow.png: the process" in until(client, job["id"], "failed")["error"]
     assert client.get(f"/v1/jobs/{job['id']}/result").status_code == 500
     assert send(client, photo).status_code == 200
+
+
+def test_a_worker_killed_while_idle_takes_no_job_with_it(
+    serving, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes = workers(monkeypatch)
+    client = serving()
+    assert send(client, photo).status_code == 200
+    os.kill(processes[0].pid, signal.SIGKILL)
+    while processes[0].returncode is None:
+        time.sleep(0.02)
+    assert send(client, photo).status_code == 200
+    assert "bigsharp_workers_replaced_total 1\n" in client.get("/metrics").text
+
+
+def test_a_full_disk_is_not_the_user_s_mistake(
+    serving, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers(monkeypatch, preexec_fn=lambda: setrlimit(RLIMIT_FSIZE, (1000, 1000)))
+    told = send(serving(), photo)
+    assert (told.status_code, told.json()["error"]) == (
+        503, "photo-x2.png: cannot be written (File too large)",
+    )  # fmt: skip
 
 
 def test_a_worker_is_started_once_that_is_possible(
@@ -323,6 +370,54 @@ def test_results_are_kept_for_a_time_and_a_space(serving, photo: Path) -> None:
     client.app.service.incoming = 2_000_000
     assert send(client, photo).status_code == 503
     assert "disk is full" in send(client, photo).json()["error"]
+
+
+def test_a_result_that_has_just_been_made_or_is_sent_makes_no_room(serving, photo: Path) -> None:
+    client = serving(space=1)
+    first = send(client, photo, "jobs", model="vdsr", scale="4").json()["id"]
+    until(client, first, "running")
+    client.app.service.incoming = 2_000_000  # Others need all the space.
+    until(client, first, "done")
+    assert client.get(f"/v1/jobs/{first}/result").status_code == 200
+    with client.app.service.tasks[first].held():
+        assert send(client, photo).status_code == 503
+        assert client.get(f"/v1/jobs/{first}").status_code == 200
+    assert send(client, photo).status_code == 503
+    assert client.get(f"/v1/jobs/{first}").status_code == 404
+
+
+def test_a_result_larger_than_the_space(serving, photo: Path) -> None:
+    client = serving(space=1)
+    kept = send(client, photo, "jobs").json()["id"]
+    until(client, kept, "done")
+    noise = np.random.default_rng(1).integers(0, 256, (500, 500, 3), np.uint8)
+    Image.fromarray(noise).save(photo)
+    told = send(client, photo, format="ppm", scale="2")
+    assert (told.status_code, told.json()["error"]) == (
+        413,
+        "photo.png: the result has 3.0 MB, and there is space for 1 (--space)",
+    )
+    assert client.get(f"/v1/jobs/{kept}/result").status_code == 200
+    assert client.app.service.bytes < 100_000
+
+
+def test_the_metrics_are_typed_where_they_stand(client: TestClient) -> None:
+    typed: list[str] = []
+    for line in client.get("/metrics").text.splitlines():
+        if line.startswith("# TYPE "):
+            typed.append(line.split()[2])
+        else:
+            assert re.match(r"\w+", line)[0] == typed[-1]
+    assert len(set(typed)) == len(typed) > 5
+
+
+def test_too_many_requests_at_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bigsharp.server.app._AT_ONCE", 0)
+    told = client.get("/v1/models")
+    assert (told.status_code, told.json()["error"]) == (503, "0 requests are open already")
+    assert told.headers["retry-after"] == "1"
+    assert told.headers["x-content-type-options"] == "nosniff"
+    assert client.get("/healthz").status_code == 200
 
 
 def test_the_token(serving, photo: Path) -> None:
@@ -383,10 +478,12 @@ def test_the_description_names_every_option() -> None:
 
 
 @contextmanager
-def on_a_socket(*words: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def on_a_socket(
+    *words: str, entry: Sequence[str] = COMMAND, **options: Any
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """The command itself; gives its process and its port."""
-    line = [sys.executable, "-m", "bigsharp", "serve", "--port", "0", "--workers", "1", *words]
-    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
+    line = [*entry, "--port", "0", "--workers", "1", *words]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, **options) as process:
         try:
             first = process.stderr.readline()
             yield process, int(re.search(r":(\d+)/", first)[1])
@@ -440,6 +537,128 @@ def test_half_open_clients_hold_nobody_up(photo: Path) -> None:
         assert all(b"408 Request Timeout" in connection.recv(100) for connection in idle)
 
 
+def connected(port: int, sent: bytes) -> socket.socket:
+    """A connection on which something was sent."""
+    connection = socket.create_connection(("127.0.0.1", port), 20)
+    connection.sendall(sent)
+    return connection
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether nothing more comes of it, and no longer is waited for."""
+    try:
+        while connection.recv(1 << 20):
+            pass
+    except ConnectionResetError:
+        pass
+    except TimeoutError:
+        return False
+    return True
+
+
+def test_half_open_heads_lock_nobody_out() -> None:
+    files = getrlimit(RLIMIT_NOFILE)
+    setrlimit(RLIMIT_NOFILE, (min(2048, files[1]), files[1]))
+    head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+    try:
+        with on_a_socket("--upload-seconds", "2") as (_, port), ExitStack() as stack:
+            # More than there may be: the first ones make room.
+            half = [stack.enter_context(connected(port, head + b"X: ")) for _ in range(520)]
+            assert urlopen(f"http://127.0.0.1:{port}/healthz").read() == b"ok\n"
+            # Nor does it help to send a body, never whole, to whoever does not read it.
+            with connected(port, head + b"Content-Length: 99\r\n\r\n") as drip:
+                assert b"200 OK" in drip.recv(1000)
+                drip.sendall(b"a")
+                assert all(map(is_closed, [*half, drip]))
+    finally:
+        setrlimit(RLIMIT_NOFILE, files)
+
+
+def test_who_does_not_take_the_answer_is_left(photo: Path) -> None:
+    with on_a_socket("--upload-seconds", "1") as (_, port):
+        options = {"model": "bicubic", "scale": "40", "format": "ppm"}
+        with posted(port, photo.read_bytes(), **options) as slow:
+            address = f"http://127.0.0.1:{port}/metrics"
+            while b'{state="done"} 1' not in urlopen(address).read():
+                time.sleep(0.05)
+            time.sleep(1.5)
+            count = 0
+            while part := slow.recv(1 << 20):
+                count += len(part)
+            assert 0 < count < 70 * 60 * 3 * 40**2
+            assert b"disk_bytes 0" in urlopen(address).read()
+
+
+def job_on(port: int, picture: Path, **options: str) -> str:
+    """The address of a job that is being worked on."""
+    told = httpx2.post(
+        f"http://127.0.0.1:{port}/v1/jobs",
+        files={"file": (picture.name, picture.read_bytes())},
+        data=options,
+    )
+    address = f"http://127.0.0.1:{port}{told.headers['location']}"
+    while httpx2.get(address).json()["state"] != "running":
+        time.sleep(0.02)
+    return address
+
+
+def test_told_to_end_it_waits_for_who_fetches_the_result(photo: Path) -> None:
+    with on_a_socket("--stop-seconds", "60") as (process, port):
+        job = job_on(port, photo, model="vdsr", scale="2", ensemble="true")
+        process.send_signal(signal.SIGTERM)
+        with httpx2.stream("GET", f"{job}/events", timeout=60) as events:
+            assert '"done"' in list(events.iter_lines())[-2]
+        refused = httpx2.post(f"http://127.0.0.1:{port}/v1/jobs", files={"file": b"a"})
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
+        time.sleep(0.3)
+        result = httpx2.get(f"{job}/result")
+        assert Image.open(io.BytesIO(result.content)).size == (140, 120)
+        assert process.wait(5) == 128 + signal.SIGTERM
+        assert process.stderr.read() == "bigsharp: terminated\n"
+
+
+def test_told_to_end_twice_it_ends_at_once(
+    slow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "own"))
+    with on_a_socket("--stop-seconds", "60") as (process, port):
+        job = job_on(port, slow, **SLOW)
+        half = b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n"
+        half += b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
+        with connected(port, half), httpx2.stream("GET", f"{job}/events"):
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 128 + signal.SIGTERM
+            assert time.monotonic() - began < 5
+        assert process.stderr.read() == "bigsharp: terminated\n"
+        assert not list((tmp_path / "own").iterdir())
+
+
+def test_what_a_killed_service_left_is_deleted(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own"
+    (own / "bigsharp-of-mine").mkdir(0o700, parents=True)
+    monkeypatch.setenv("TMPDIR", str(own))
+    with on_a_socket() as (killed, port):
+        assert urlopen(f"http://127.0.0.1:{port}/healthz").read() == b"ok\n"
+        (left,) = {*own.iterdir()} - {own / "bigsharp-of-mine"}
+        killed.kill()
+    with on_a_socket() as (_, port):
+        assert urlopen(f"http://127.0.0.1:{port}/healthz").read() == b"ok\n"
+        assert not left.exists()
+        running = {*own.iterdir()}
+        with on_a_socket() as (_, other):
+            assert urlopen(f"http://127.0.0.1:{other}/healthz").read() == b"ok\n"
+            assert running < {*own.iterdir()}
+        with posted(port, photo.read_bytes(), model="bicubic") as connection:
+            assert b"200 OK" in connection.recv(100)
+    assert (own / "bigsharp-of-mine").exists()
+
+
 def test_what_cannot_be_served_is_one_line(command) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -466,6 +685,52 @@ def test_the_container_starts_what_is_there() -> None:
         assert urlopen(f"http://127.0.0.1:{port}/healthz").read() == b"ok\n"
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 128 + signal.SIGTERM
+
+
+@pytest.mark.slow
+def test_the_container_s_steps(photo: Path, tmp_path: Path) -> None:
+    root = Path(__file__).parents[1]
+    text = (root / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    left_out = (root / ".dockerignore").read_text().split()
+    shutil.copytree(root, tmp_path / "source", ignore=shutil.ignore_patterns(*left_out))
+    venv.create(tmp_path / "bare", with_pip=True)
+    programs = tmp_path / "bare" / "bin"
+    # Nothing of this process's own environment helps.
+    environment = dict(re.findall(r"^ENV (\w+)=(\w+)$", text, re.MULTILINE))
+    environment |= {"PATH": f"{programs}:/usr/bin:/bin", "TMPDIR": str(tmp_path / "tmp")}
+    environment |= {"HOME": str(tmp_path / "home")}
+    for name in ("tmp", "home"):
+        (tmp_path / name).mkdir()
+    place = {"env": environment, "cwd": tmp_path / "home"}
+    for step in re.findall(r"pip (?:wheel|install) [^&\n]+", text):
+        words = re.sub(r"/(source|wheels)\b", rf"{tmp_path}/\1", step)
+        subprocess.run(shlex.split(words), check=True, **place)
+
+    def kept() -> set[tuple[Path, int]]:
+        return {
+            (path, path.stat().st_mtime_ns)
+            for name in ("bare", "home")
+            for path in (tmp_path / name).rglob("*")
+        }
+
+    before = kept()
+    entry = json.loads(re.search(r"^ENTRYPOINT (.+)$", text, re.MULTILINE)[1])
+    check = json.loads(re.search(r"^HEALTHCHECK CMD (.+)$", text, re.MULTILINE)[1])
+    with on_a_socket("--token", TOKEN, entry=entry, **place) as (process, port):
+        words = [word.replace(":8000/", f":{port}/") for word in check]
+        subprocess.run(words, check=True, **place)
+        told = httpx2.post(
+            f"http://127.0.0.1:{port}/v1/upscale",
+            files={"file": ("photo.png", photo.read_bytes())},
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            timeout=60,
+        )
+        assert told.content == bigsharp.upscale(photo.read_bytes(), 2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
+    # It runs on a read-only root, and leaves nothing on its tmpfs.
+    assert kept() == before
+    assert not list((tmp_path / "tmp").iterdir())
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

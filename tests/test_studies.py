@@ -20,7 +20,7 @@ from bigsharp.studies import draw, measure
 from bigsharp.studies.page import Section, html, page, whole
 from bigsharp.studies.results import Outcome, Results, path_of, read
 from bigsharp.studies.run import missing_runs
-from bigsharp.studies.study import LONGER, Pair, Study, named
+from bigsharp.studies.study import LONGER, WIDER, Pair, Study, named
 from bigsharp.training import queue
 from bigsharp.training.losses import LOSSES
 from bigsharp.training.recipe import Recipe
@@ -82,7 +82,7 @@ def tiny(root: Path, monkeypatch: pytest.MonkeyPatch):
                 for label, run in study.runs(budget).items()
             }
 
-        small = replace(study, runs=runs, seeds={"small": seeds}, longer=longer)
+        small = replace(study, runs=runs, seeds={"small": seeds}, longer=longer, wider=())
         monkeypatch.setattr(sys.modules[f"bigsharp.studies.{name}"], "STUDY", small)
         return small
 
@@ -344,6 +344,14 @@ def test_a_verdict_is_on_the_claim_alone() -> None:
     for several, held in (([36, 32.2, 30.1], "did not hold"), ([36, 32.7, 30.1], "held in part"),
                           ([36, 32.7, 30.4], "held")):  # fmt: skip
         assert judge(scored("scales", alone | {"×2,3,4": several})).held == held
+    wider = {label + WIDER: [37, 33, 31] for label in ("×3", "×4")} | {
+        "×2,3,4" + WIDER: [0, 34, 32]
+    }
+    results = scored("scales", alone | wider | {"×2,3,4": [36, 32.2, 30.1]})
+    (doubt,) = Section("scales", studies.load("scales"), results).doubts
+    assert doubt.startswith(
+        "Is it for lack of filters? Yes. With twice as many, ×2,3,4 against ×3:"
+    )
     depths = {f"depth {d}": [30 + d / 10, 31, 32 + d / 10] for d in (5, 8, 11, 14, 17, 20)}
     assert studies.load("depth").judge(scored("depth", depths)).held == "held in part"
     depths |= {f"depth {d}": [30 + d / 10] * 3 for d in (5, 8, 11, 14, 17, 20)}
@@ -355,13 +363,13 @@ def test_whether_it_was_for_lack_of_training() -> None:
     short = {f"recursions {n}": [psnr] for n, psnr in ((1, 31.0), (6, 32), (11, 31.9), (16, 31.6))}
     for longer, answer in ((32.6, "Yes"), (32.4, "In part"), (32.0, "No")):
         psnr = short | {"recursions 6" + LONGER: [32.5], "recursions 16" + LONGER: [longer]}
-        told = Section("recursion", study, scored("recursion", psnr)).longer
+        told = Section("recursion", study, scored("recursion", psnr)).doubts[0]
         assert f"lack of training? {answer}. Three times as long, recursions 16 against" in told
         assert f"{longer - 32.5:+.2f} dB at ×3 (before: -0.40 dB at ×3)" in told
     psnr = {"VDSR-6": [36, 32, 30], "VDSR-20": [35.9, 32.5, 30.5], "SRCNN 9-1-5": [35, 31, 29]}
     psnr |= {"VDSR-6" + LONGER: [36.5, 32.5, 30.5], "VDSR-20" + LONGER: [36.4, 33, 31]}
     section = Section("context", studies.load("context"), scored("context", psnr))
-    assert "lack of training? No. Three" in section.longer  # what lacked at ×2 still does
+    assert "lack of training? No. Three" in section.doubts[0]  # what lacked at ×2 still does
 
 
 @pytest.mark.parametrize("name", studies.NAMES)
@@ -374,7 +382,7 @@ def test_a_study_is_told_and_drawn_whichever_run_diverged(name: str, tmp_path: P
             for outcome in results.outcomes
         ]
         section = Section(name, study, replace(results, outcomes=outcomes))
-        assert "nan" not in section.verdict.why + section.longer
+        assert "nan" not in " ".join([section.verdict.why, *section.doubts])
         draw.save(study, section.results, tmp_path)
 
 

@@ -98,11 +98,11 @@ def check(
         )
     if quality is not None and not (kind.has_quality and 1 <= quality <= 100):
         raise BigsharpError(f"{name}: quality is 1 to 100, and for JPEG, WebP and AVIF alone")
-    if kind.name not in ("JPEG", "AVIF") and saving.subsampling:
+    if kind.name not in ("JPEG", "AVIF") and saving.subsampling is not None:
         raise BigsharpError(f"{name}: subsampling is for JPEG and AVIF alone")
     if kind.name != "JPEG" and saving.progressive is not None:
         raise BigsharpError(f"{name}: progressive is for JPEG alone")
-    if saving.subsampling and saving.subsampling not in SUBSAMPLINGS:
+    if saving.subsampling is not None and saving.subsampling not in SUBSAMPLINGS:
         raise BigsharpError(f"{name}: subsampling is one of {', '.join(SUBSAMPLINGS)}")
     if kind.name != "PNG" and png.needs_chunks(picture.info):
         raise BigsharpError(

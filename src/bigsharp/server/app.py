@@ -52,6 +52,9 @@ _PAGE = {"/": "page.html", "/page.css": "page.css", "/page.js": "page.js", "/ico
 #: What anybody may see who has no token.
 _OPEN = (*_PAGE, "/healthz", "/openapi.json")
 
+#: Requests that are answered at once; further ones are answered 503.
+_AT_ONCE = 400
+
 #: Bytes of an option's word; seconds between signs of life where there is no progress.
 _WORD, _SILENCE = 1024, 15.0
 
@@ -109,6 +112,7 @@ class Guard:
         self.service = service
         self.token = token
         self.names = names
+        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -122,9 +126,15 @@ class Guard:
             await send(message)
 
         refused = self._refusal(scope["path"], Headers(scope=scope))
-        await (refused or self.app)(scope, receive, guarded)
+        self._open += 1
+        try:
+            await (refused or self.app)(scope, receive, guarded)
+        finally:
+            self._open -= 1
 
     def _refusal(self, path: str, headers: Headers) -> Response | None:
+        if self._open >= _AT_ONCE and path != "/healthz":
+            return _error(503, f"{_AT_ONCE} requests are open already", {"Retry-After": "1"})
         host = headers.get("host", "")
         # Another site's page, or a name that was made to lead here, may not make a browser ask.
         if self.names and _host_of(f"//{host}") not in self.names:
@@ -160,9 +170,10 @@ async def upscale(request: Request) -> Response:
     service = _service(request)
     task = await _received(request)
     waits = {asyncio.create_task(task.end()), asyncio.create_task(_gone(request))}
-    done, pending = await asyncio.wait(
-        waits, timeout=service.settings.wait_seconds, return_when=asyncio.FIRST_COMPLETED
-    )
+    with task.held():
+        done, pending = await asyncio.wait(
+            waits, timeout=service.settings.wait_seconds, return_when=asyncio.FIRST_COMPLETED
+        )
     for wait in pending:
         wait.cancel()
     if not task.ended and done:
@@ -240,10 +251,12 @@ async def metrics(request: Request) -> Response:
         "running": len(service.of("running")),
         "disk_bytes": service.bytes,
     }
-    kinds = {name.partition("{")[0]: "counter" if "_total" in name else "gauge" for name in numbers}
-    text = "".join(f"# TYPE bigsharp_{name} {kind}\n" for name, kind in kinds.items())
-    text += "".join(f"bigsharp_{name} {value}\n" for name, value in numbers.items())
-    return Response(text, media_type="text/plain; version=0.0.4")
+    lines: dict[str, None] = {}
+    for name, value in numbers.items():
+        metric = name.partition("{")[0]
+        kind = "counter" if metric.endswith("_total") else "gauge"
+        lines |= {f"# TYPE bigsharp_{metric} {kind}\n": None, f"bigsharp_{name} {value}\n": None}
+    return Response("".join(lines), media_type="text/plain; version=0.0.4")
 
 
 def _service(request: Request) -> Service:
@@ -261,7 +274,8 @@ async def _received(request: Request) -> Task:
     """The task that a form asks for, in the queue."""
     service = _service(request)
     service.check()
-    if request.headers.get("content-type", "").partition(";")[0] != "multipart/form-data":
+    kind = request.headers.get("content-type", "").partition(";")[0]
+    if kind.strip().lower() != "multipart/form-data":
         raise HTTPException(415, "a picture comes as the part 'file' of multipart/form-data")
     arriving = _Arriving(request, service)
     try:
@@ -338,9 +352,28 @@ def _accepted(task: Task) -> Response:
 def _result(task: Task) -> Response:
     if task.error is not None:
         return _error(task.status, task.error)
-    path, headers = task.job.output, {"Cache-Control": "no-store"}
-    kind = _types()[format_of(path).name]
-    return FileResponse(path, headers=headers, media_type=kind, filename=task.result)
+    return _Result(task)
+
+
+class _Result(FileResponse):
+    """The picture that was made, which nothing deletes to make room while it is sent."""
+
+    def __init__(self, task: Task) -> None:
+        path, headers = task.job.output, {"Cache-Control": "no-store"}
+        kind = _types()[format_of(path).name]
+        super().__init__(path, headers=headers, media_type=kind, filename=task.result)
+        self._task = task
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+
+        async def noted(message: Message) -> None:
+            await send(message)
+            if scope["method"] != "HEAD" and message.get("more_body") is False:
+                self._task.set(fetched=True)
+
+        with self._task.held():
+            await super().__call__(scope, receive, noted)
 
 
 @cache

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import cache
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 from bigsharp import __version__
 from bigsharp.errors import as_line
 from bigsharp.io.formats import FORMATS
-from bigsharp.io.write import SUBSAMPLINGS
+from bigsharp.io.write import SUBSAMPLINGS, Saving
 from bigsharp.options import Options, types_of, word
 from bigsharp.restoration.cleaning import Clean
 from bigsharp.restoration.models import available_models
@@ -29,7 +29,7 @@ _ERRORS = {
     422: "An option is wrong, the picture damaged, or the format cannot hold it.",
     429: "Too many pictures are waiting.",
     500: "The process that worked on the picture has ended.",
-    503: "The service ends, its disk is full, or the picture took too long.",
+    503: "The service ends, or is busy; its disk is full, or the picture took too long.",
 }
 
 _SENDING = (400, 401, 403, 408, 413, 415, 422, 429, 500, 503)
@@ -51,14 +51,14 @@ def description() -> Schema:
         "/v1/jobs": {"post": _sends("Let a picture wait its turn.", {202: accepted})},
         "/v1/jobs/{id}": {
             "parameters": [_ID],
-            "get": _does("How a job stands.", {200: accepted}, 401, 403, 404),
+            "get": _does("How a job stands.", {200: accepted}, 401, 403, 404, 503),
             "delete": _does("End a job, and delete its result.", {204: _plain("Gone.")},
-                            401, 403, 404),
+                            401, 403, 404, 503),
         },
         "/v1/jobs/{id}/events": {
             "parameters": [_ID],
             "get": _does("The job at each change, as server-sent events, until it has ended.",
-                         {200: _plain("Events.", "text/event-stream")}, 401, 403, 404),
+                         {200: _plain("Events.", "text/event-stream")}, 401, 403, 404, 503),
         },
         "/v1/jobs/{id}/result": {
             "parameters": [_ID],
@@ -72,12 +72,12 @@ def description() -> Schema:
                     "type": "array",
                     "items": _object(name={"type": "string"}, summary={"type": "string"}),
                 }}},
-            }}, 401, 403),
+            }}, 401, 403, 503),
         },
         "/healthz": {"get": _does("That it is there.", {200: _plain("ok", "text/plain")}, 403)},
         "/metrics": {
             "get": _does("Numbers for Prometheus.", {200: _plain("Metrics.", "text/plain")},
-                         401, 403),
+                         401, 403, 503),
         },
     }  # fmt: skip
     return {
@@ -131,13 +131,14 @@ def _sends(summary: str, answers: dict[int, Schema]) -> Schema:
 
 
 def _form() -> Schema:
+    depth, _ = get_args(get_type_hints(Saving)["depth"])
     choices = {
         "model": available_models(),
         "format": [entry.extensions[0][1:] for entry in FORMATS],
         "colour": list(get_args(Colour)),
         "clean": list(get_args(Clean)),
         "subsampling": list(SUBSAMPLINGS),
-        "depth": [8, 16],
+        "depth": list(get_args(depth)),
     }
     types = types_of(Options)
     properties: Schema = {"file": {"type": "string", "format": "binary"}}

@@ -6,13 +6,11 @@ import ipaddress
 import socket
 from collections.abc import Callable
 from importlib.util import find_spec
+from urllib.parse import quote
 
 from bigsharp import errors
 from bigsharp.errors import BigsharpError
 from bigsharp.server.settings import Settings, check_token
-
-#: Connections at once; more are answered 503.
-_CONNECTIONS = 500
 
 #: What this machine is called by itself.
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -57,11 +55,10 @@ def serve(
     import uvicorn
 
     from bigsharp.server.app import build
+    from bigsharp.server.http import Connection, Server
 
-    class Server(uvicorn.Server):
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            await app.service.drain()
-            await super().shutdown(sockets)
+    class Patient(Connection):
+        patience = settings.upload_seconds
 
     alone = _is_loopback(host)
     app = build(settings, token, tuple({*_LOOPBACK, host}) if alone else ())
@@ -72,15 +69,15 @@ def serve(
         if not alone and token is None:
             say(f"anybody who reaches {host} can use it; `token` keeps others out")
         # In the fragment, which no browser sends.
-        visit(address + (f"#token={token}" if token else ""))
+        visit(address + (f"#token={quote(token, safe='')}" if token else ""))
         config = uvicorn.Config(
             app,
+            http=Patient,
+            ws="none",
             log_level="warning",
             server_header=False,
-            limit_concurrency=_CONNECTIONS,
-            timeout_graceful_shutdown=2,
         )
-        Server(config).run([bound])
+        Server(config, app.service).run([bound])
 
 
 def _is_loopback(host: str) -> bool:

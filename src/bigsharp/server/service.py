@@ -16,7 +16,8 @@ import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
 from collections import Counter, deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self
@@ -28,6 +29,7 @@ from bigsharp.io.formats import READ
 from bigsharp.jobs import BESIDE, Job, Naming, plan
 from bigsharp.options import Options
 from bigsharp.restoration.models import available_models
+from bigsharp.server.folder import own_folder
 from bigsharp.server.settings import MEGABYTE, Settings
 
 _log = logging.getLogger(__name__)
@@ -67,6 +69,10 @@ class Task:
         What was taken away first, in a few words.
     bytes : int
         On the disk.
+    holders : int
+        How many have it in hand: meanwhile it makes no room for others.
+    fetched : bool
+        Whether somebody has its result.
     process : Process, optional
         What is working on it.
     changed : asyncio.Event
@@ -86,6 +92,8 @@ class Task:
     status: int = 200
     error: str | None = None
     cleaned: str | None = None
+    holders: int = 0
+    fetched: bool = False
     process: Process | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     kept: asyncio.TimerHandle | None = None
@@ -112,6 +120,20 @@ class Task:
         """Wait for its end."""
         while not self.ended:
             await self.changed.wait()
+
+    async def away(self) -> None:
+        """Wait until its result is fetched, or it has ended without one."""
+        while not self.ended or (self.state == "done" and not self.fetched):
+            await self.changed.wait()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Have it in hand."""
+        self.holders += 1
+        try:
+            yield
+        finally:
+            self.holders -= 1
 
     def as_json(self) -> dict[str, Any]:
         """What its user is told."""
@@ -146,10 +168,11 @@ class Service:
         self.seconds = 0.0
         self._recent: deque[float] = deque([1.0], _REMEMBERED)
         self._closing = False
+        self._exit = ExitStack()
         self._threads = max(1, (os.cpu_count() or 1) // settings.workers)
 
     async def __aenter__(self) -> Self:
-        self._folder = Path(tempfile.mkdtemp(prefix="bigsharp-"))
+        self._folder = self._exit.enter_context(own_folder())
         self._queue: asyncio.Queue[Task] = asyncio.Queue()
         self._slots = [asyncio.create_task(self._slot()) for _ in range(self.settings.workers)]
         return self
@@ -158,7 +181,7 @@ class Service:
         for slot in self._slots:
             slot.cancel()
         await asyncio.gather(*self._slots, return_exceptions=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._exit.close()
 
     def of(self, state: str) -> list[Task]:
         """The tasks in a state, oldest first."""
@@ -250,11 +273,11 @@ class Service:
         shutil.rmtree(task.job.source.parent, ignore_errors=True)
 
     async def drain(self) -> None:
-        """Take no more, end what waits, and let what runs finish if it is soon done."""
+        """Take no more, end what waits; let what runs finish and be fetched, if that is soon."""
         self._closing = True
         for task in self.of("queued"):
             self._end(task, 503, "the service is stopping")
-        running = [asyncio.create_task(task.end()) for task in self.of("running")]
+        running = [asyncio.create_task(task.away()) for task in self.of("running")]
         if running:
             await asyncio.wait(running, timeout=self.settings.stop_seconds)
         for task in self.of("running"):
@@ -265,9 +288,10 @@ class Service:
         process = None
         try:
             while True:
-                if process is None or process.returncode is not None:
-                    process = await self._start(process)
+                process = await self._living(process)
                 task = await self._queue.get()
+                # It may have ended while it had nothing to do.
+                process = await self._living(process)
                 if task.state == "queued" and not await self._do(task, process):
                     _kill(process)
                     await process.wait()
@@ -276,8 +300,11 @@ class Service:
                 _kill(process)
                 await process.wait()
 
-    async def _start(self, before: Process | None) -> Process:
-        if before is not None:
+    async def _living(self, process: Process | None) -> Process:
+        """A process, or another one in the place of one that has ended."""
+        if process is not None:
+            if process.returncode is None:
+                return process
             self.counts["replaced"] += 1
         words = ("-m", "bigsharp.server.worker", str(self._threads))
         while True:
@@ -330,6 +357,14 @@ class Service:
 
     def _end(self, task: Task, status: int, error: str | None) -> None:
         """Tell how a task ended; keep its result for a while."""
+        size = task.job.output.stat().st_size if status == 200 else 0
+        space = self.settings.space
+        if size > space * MEGABYTE:
+            task.job.output.unlink()
+            error = (
+                f"the result has {size / MEGABYTE:.1f} MB, and there is space for {space} (--space)"
+            )
+            status, size = 413, 0
         if error is not None:
             source, output = str(task.job.source), str(task.job.output)
             error = error.replace(output, task.result).replace(source, task.name)
@@ -338,22 +373,22 @@ class Service:
         state: Literal["done", "failed"] = "done" if status == 200 else "failed"
         self.counts[state] += 1
         task.job.source.unlink(missing_ok=True)
-        size = _LEAST + (task.job.output.stat().st_size if status == 200 else 0)
-        self._stored += size - task.bytes
-        task.bytes = size
+        self._stored += size + _LEAST - task.bytes
+        task.bytes = size + _LEAST
         task.set(
             state=state, status=status, error=error, share=1.0 if status == 200 else task.share
         )
         loop = asyncio.get_running_loop()
         task.kept = loop.call_later(self.settings.keep_seconds, self.forget, task)
-        self._make_room()
+        with task.held():
+            self._make_room()
 
     def _make_room(self) -> None:
-        while self.bytes > self.settings.space * MEGABYTE:
-            oldest = next((task for task in self.tasks.values() if task.ended), None)
-            if oldest is None:
+        for oldest in list(self.tasks.values()):
+            if self.bytes <= self.settings.space * MEGABYTE:
                 return
-            self.forget(oldest)
+            if oldest.ended and not oldest.holders:
+                self.forget(oldest)
 
 
 def _kill(process: Process) -> None:

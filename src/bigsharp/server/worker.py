@@ -7,6 +7,7 @@ with ``status``.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -27,6 +28,9 @@ from bigsharp.restoration.models import open_restorer
 #: Of what is answered; any other mistake of the user's is 422.
 _STATUS = {TooLarge: 413, NoPicture: 415}
 
+#: What a system says of a disk that takes no more, or nothing.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 #: Shares of a picture between two reports.
 _STEP = 0.01
 
@@ -39,7 +43,9 @@ _open = lru_cache(maxsize=2)(open_restorer)
 
 
 def status_of(error: BigsharpError) -> int:
-    """The HTTP status of a mistake."""
+    """The HTTP status of a mistake, the user's or this machine's."""
+    if isinstance(error.__context__, OSError) and error.__context__.errno in _DISK:
+        return 503
     return _STATUS.get(type(error), 422)
 
 

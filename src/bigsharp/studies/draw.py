@@ -12,7 +12,7 @@ from bigsharp.benchmark import figures
 from bigsharp.io.files import write_bytes
 from bigsharp.studies import results as kept
 from bigsharp.studies.results import Outcome, Results
-from bigsharp.studies.study import LONGER, Study
+from bigsharp.studies.study import LONGER, WIDER, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,7 +83,7 @@ def digest(results: Results) -> str:
 
 def circumstances(study: Study, results: Results) -> str:
     """What the size of the runs was, in words: what all of them have in common."""
-    compared = [o for o in results.outcomes if not o.label.endswith(LONGER)]
+    compared = [o for o in results.outcomes if not o.label.endswith((LONGER, WIDER))]
     recipes = [o.recipe for o in compared if "steps" in o.recipe]
     words = [f"{results.budget} budget"] if recipes else []
     words += [f"the released {o.recipe['released']}" for o in results.outcomes if not recipes]

@@ -13,7 +13,7 @@ from bigsharp.studies import results as kept
 from bigsharp.studies.draw import circumstances
 from bigsharp.studies.results import Results
 from bigsharp.studies.run import kept_results
-from bigsharp.studies.study import BUDGETS, LONGER, Study, Verdict, by_scale
+from bigsharp.studies.study import BUDGETS, LONGER, WIDER, Pair, Study, Verdict, by_scale
 
 _HEAD = """# The slides' studies, made anew
 
@@ -44,18 +44,21 @@ class Section:
         return self.study.judge(self.results)
 
     @property
-    def longer(self) -> str:
-        """What came of the runs that were trained for longer."""
-        there = self.results.labels
-        pairs = [
-            pair
-            for pair in self.study.longer
-            if pair.less + LONGER in there and pair.more + LONGER in there
+    def doubts(self) -> list[str]:
+        """Whether it did not hold for lack of training, or of filters, where that was tried."""
+        if self.verdict.held == "held":
+            return []
+        tried = [
+            self._tried(self.study.longer, LONGER, "training", "Three times as long"),
+            self._tried(self.study.wider, WIDER, "filters", "With twice as many"),
         ]
-        if not pairs or self.verdict.held == "held":
-            return ""
+        return [sentence for sentence in tried if sentence]
+
+    def _tried(self, pairs: tuple[Pair, ...], ending: str, lack: str, how: str) -> str:
+        there = self.results.labels
+        pairs = tuple(p for p in pairs if p.less + ending in there and p.more + ending in there)
         before = [pair.gains(self.results) for pair in pairs]
-        after = [pair.gains(self.results, LONGER) for pair in pairs]
+        after = [pair.gains(self.results, ending) for pair in pairs]
         told = "; ".join(
             f"{pair.more} against {pair.less}: {by_scale(now)} (before: {by_scale(then)})"
             for pair, then, now in zip(pairs, before, after, strict=True)
@@ -66,9 +69,7 @@ class Section:
             for scale in then
             if not then[scale] > 0
         ]
-        if not lacked:
-            return ""
-        return f"Is it for lack of training? {_answer(lacked)}. Three times as long, {told}."
+        return f"Is it for lack of {lack}? {_answer(lacked)}. {how}, {told}." if lacked else ""
 
     @property
     def table(self) -> list[list[str]]:
@@ -148,7 +149,8 @@ def _markdown(section: Section, folder: Path) -> str:
             f"The slides: “{study.claim}”",
             f"![{study.title}]({file.with_suffix('.png')})",
             f"**{verdict.held.capitalize()}.** {verdict.why}",
-            *filter(None, [section.longer, study.note]),
+            *section.doubts,
+            *filter(None, [study.note]),
             *filter(None, ["\n".join(f"| {' | '.join(row)} |" for row in table)]),
             f"`bigsharp study {section.name} --budget {results.budget}`: {section.origin} "
             f"([data]({file})).\n",

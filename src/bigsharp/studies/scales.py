@@ -115,6 +115,7 @@ STUDY = Study(
     draw=_draw,
     judge=_judge,
     longer=_LARGE,
+    wider=_LARGE,
     seeds={"small": 2},
     table=_table,
     note=f"PSNR on {TESTED} in one pass: a network restores the ILR image of a scale that it was "

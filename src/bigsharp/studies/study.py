@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
     from bigsharp.studies.results import Results
 
-#: Behind the label of a run that is trained `_TIMES` as long.
-LONGER = ", longer"
-_TIMES = 3
+#: Behind the label of a run that is trained three times as long, or has twice as many filters.
+LONGER, WIDER = ", longer", ", wider"
 
 #: What "small" is for a CPU and "paper" for a GPU.
 BUDGETS = ("small", "paper")
@@ -79,9 +78,9 @@ class Study:
         Says what they say of the claim.
     seeds : dict of str to int
         How often each recipe is trained, by budget; more than once where the effect is small.
-    longer : tuple of Pair
-        Trained once more under the small budget, for three times as long: whether what did not hold
-        is for lack of training.
+    longer, wider : tuple of Pair
+        Trained once more under the small budget, for three times as long, or with twice as many
+        filters: whether what did not hold is for lack of training, or of filters.
     scales : tuple of float
         Tested at.
     also : tuple of str
@@ -103,6 +102,7 @@ class Study:
     judge: Callable[[Results], Verdict]
     seeds: Mapping[str, int] = field(default_factory=dict)
     longer: tuple[Pair, ...] = ()
+    wider: tuple[Pair, ...] = ()
     scales: tuple[float, ...] = (2, 3, 4)
     also: tuple[str, ...] = ()
     scored: str = f"PSNR on {TESTED}"
@@ -118,11 +118,21 @@ class Study:
             for seed in range(self.seeds.get(budget, 1))
             for label, run in runs.items()
         }
-        pairs = self.longer if budget == "small" else ()
-        for label in dict.fromkeys(label for pair in pairs for label in (pair.less, pair.more)):
-            if isinstance(run := runs[label], Recipe):
-                every[label + LONGER, 0] = named(replace(run, steps=_TIMES * run.steps))
+        again = [(self.longer, LONGER, _trained_longer), (self.wider, WIDER, _made_wider)]
+        for pairs, ending, change in again if budget == "small" else ():
+            for label in dict.fromkeys(label for pair in pairs for label in (pair.less, pair.more)):
+                if isinstance(run := runs[label], Recipe):
+                    every[label + ending, 0] = named(change(run))
         return every
+
+
+def _trained_longer(recipe: Recipe) -> Recipe:
+    return replace(recipe, steps=3 * recipe.steps)
+
+
+def _made_wider(recipe: Recipe) -> Recipe:
+    features = 2 * recipe.options["features"]
+    return replace(recipe, options=recipe.options | {"features": features})
 
 
 def named(recipe: Recipe) -> Recipe:

@@ -4,13 +4,19 @@ const $ = (selector, within = document) => within.querySelector(selector);
 const SIZES = ["width", "height", "fit", "min-side", "megapixels"]; // instead of a scale
 const AT_ONCE = 4;
 
-const token = new URLSearchParams(location.hash.slice(1)).get("token");
+const written = location.hash.match(/^#token=(.*)/)?.[1];
+let token = unquoted(written);
 const form = $("#asked");
 const pictures = new Map(); // by list item, oldest first
 let sending = 0;
 const waiting = [];
 
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+
+/** What was quoted, or is as it was. */
+function unquoted(text) {
+  try { return text && decodeURIComponent(text); } catch { return text; }
+}
 
 /** Tell screen readers, and everybody what concerns the whole page. */
 function say(text, seen = false) {
@@ -88,11 +94,12 @@ async function fill() {
   summarise();
 }
 
-/** The options that are not as they are by default. */
+/** The options that are not as they are by default; browsers keep to themselves what is no number. */
 function asked() {
   const options = {};
   for (const field of form.elements) {
     if (!field.name || field.disabled) continue;
+    if (field.validity.badInput) throw new Error(`--${field.name}: that is no number`);
     if (field.type === "checkbox") {
       if (field.checked !== field.defaultChecked) options[field.name] = String(field.checked);
     } else if (field.value.trim() !== "") {
@@ -104,7 +111,7 @@ function asked() {
 
 form.addEventListener("input", ({ target }) => {
   if (target.id === "slider") form.scale.value = target.value;
-  if (target.id === "scale") $("#slider").value = target.value;
+  if (target.id === "scale" && target.value) $("#slider").value = target.value;
   const sized = SIZES.some((name) => form.elements[name]?.value);
   form.scale.disabled = $("#slider").disabled = sized;
 });
@@ -120,10 +127,16 @@ class Picture {
     this.before = URL.createObjectURL(file);
     $("h3", this.item).textContent = file.name;
     this.part("split").setAttribute("aria-label", `${file.name}: share shown as it was before`);
-    this.part("remove").setAttribute("aria-label", `Remove ${file.name}`);
+    for (const name of ["whole", "exact", "again", "remove"]) {
+      this.part(name).setAttribute("aria-label", `${this.part(name).textContent} ${file.name}`);
+    }
+    this.part("copy").setAttribute("aria-label", `Copy the command line for ${file.name}`);
     this.part("remove").addEventListener("click", () => this.remove());
-    this.part("again").addEventListener("click", () => this.wait());
-    $("button", this.part("command")).addEventListener("click", () => this.copy());
+    this.part("again").addEventListener("click", () => {
+      this.wait();
+      $("h3", this.item).focus(); // The button is hidden while it waits.
+    });
+    this.part("copy").addEventListener("click", () => this.copy());
     this.viewer = new Viewer(this.part("shown"), this.part("whole"), this.part("exact"));
     pictures.set(this.item, this);
     $("#pictures").prepend(this.item);
@@ -133,10 +146,20 @@ class Picture {
   /** Let it wait its turn, with the options as they are now. */
   wait() {
     this.forget();
-    this.options = asked();
-    this.show({ state: "waiting", progress: 0, error: null });
-    waiting.push(this);
-    next();
+    try {
+      this.options = asked();
+      this.show({ state: "waiting", progress: 0, error: null });
+      waiting.push(this);
+      next();
+    } catch (error) {
+      this.fail(error);
+    }
+    showAll();
+  }
+
+  fail({ message }) {
+    this.show({ state: "failed", progress: 0, error: message });
+    say(message);
   }
 
   /** Have it done; whatever happens is shown, and nothing thrown. */
@@ -149,8 +172,7 @@ class Picture {
       this.take(job);
     } catch (error) {
       if (error.name === "AbortError") return;
-      this.show({ state: "failed", progress: 0, error: error.message });
-      say(error.message);
+      this.fail(error);
     }
     showAll();
   }
@@ -160,6 +182,10 @@ class Picture {
     for (const [name, value] of Object.entries(this.options)) body.append(name, value);
     body.append("file", this.file, this.file.name);
     for (;;) {
+      // Of a body that it cannot read fetch says no more than of a service that is not there.
+      await this.file.slice(0, 1).arrayBuffer().catch(() => {
+        throw new Error(`${this.file.name}: cannot be read; it is a folder, or was changed or removed`);
+      });
       try {
         return await (await ask("v1/jobs", { method: "POST", body, signal })).json();
       } catch (error) {
@@ -266,19 +292,24 @@ class Viewer {
     exact.addEventListener("click", () => this.zoomTo(1 / devicePixelRatio));
     this.box.addEventListener("keydown", (event) => this.key(event));
     this.box.addEventListener("dblclick", (event) =>
-      this.zoom > this.least ? this.fit() : this.zoomTo(1 / devicePixelRatio, event.offsetX, event.offsetY));
+      this.zoom > this.least ? this.fit() : this.zoomTo(1 / devicePixelRatio, ...this.at(event)));
     this.box.addEventListener("wheel", (event) => {
       if (!event.ctrlKey) return; // The page scrolls.
       event.preventDefault();
-      const { left, top } = this.box.getBoundingClientRect();
-      this.zoomTo(this.zoom * 2 ** (-event.deltaY / 200), event.clientX - left, event.clientY - top);
+      this.zoomTo(this.zoom * 2 ** (-event.deltaY / 200), ...this.at(event));
     }, { passive: false });
-    this.box.addEventListener("pointerdown", ({ pointerId }) => {
-      if (this.zoom > this.least) this.box.setPointerCapture(pointerId);
+    this.pointers = new Map(); // where each is that is down
+    this.box.addEventListener("pointerdown", (event) => {
+      this.pointers.set(event.pointerId, this.at(event));
+      this.box.setPointerCapture(event.pointerId);
     });
-    this.box.addEventListener("pointermove", (event) => {
-      if (this.box.hasPointerCapture(event.pointerId)) this.move(event.movementX, event.movementY);
-    });
+    this.box.addEventListener("pointermove", (event) => this.drag(event));
+    for (const end of ["pointerup", "pointercancel"]) {
+      this.box.addEventListener(end, ({ pointerId }) => this.pointers.delete(pointerId));
+    }
+    this.box.addEventListener("touchstart", (event) => {
+      if (event.touches.length > 1) event.preventDefault(); // The page would scroll.
+    }, { passive: false });
     new ResizeObserver(() => this.width && this.fit()).observe(this.box);
   }
 
@@ -309,6 +340,27 @@ class Viewer {
     const ratio = this.zoom / before;
     [this.x, this.y] = [x - (x - (this.x || 0)) * ratio, y - (y - (this.y || 0)) * ratio];
     this.move(0, 0);
+  }
+
+  /** The place of an event in the box. */
+  at({ clientX, clientY }) {
+    const { left, top } = this.box.getBoundingClientRect();
+    return [clientX - left, clientY - top];
+  }
+
+  /** One pointer moves the picture, two zoom it: what is under the other stays there. */
+  drag(event) {
+    const before = this.pointers.get(event.pointerId);
+    if (!before) return;
+    const now = this.at(event);
+    this.pointers.set(event.pointerId, now);
+    const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1];
+    if (other) {
+      const far = ([x, y]) => Math.max(Math.hypot(x - other[0], y - other[1]), 1);
+      this.zoomTo(this.zoom * far(now) / far(before), ...other);
+    } else {
+      this.move(now[0] - before[0], now[1] - before[1]);
+    }
   }
 
   move(dx, dy) {
@@ -357,7 +409,6 @@ function next() {
 
 function add(files) {
   for (const file of files) new Picture(file);
-  showAll();
 }
 
 function showAll() {
@@ -439,7 +490,11 @@ function zip(files) {
   return new Blob([...parts, ...directory, end], { type: "application/zip" });
 }
 
-fill().catch((error) => say(
+fill().catch((error) => {
+  if (error.status !== 401 || token === written) throw error;
+  token = written; // By hand, and not quoted.
+  return fill();
+}).catch((error) => say(
   error.status === 401 ? "This service wants its token: open the page as …/#token=TOKEN" : error.message,
   true,
 ));
