@@ -154,8 +154,8 @@ def alpha_row(pictures: list[Array], scale: int) -> list[str]:
             alpha = bigsharp.upscale(small, scale, model=model)[..., 3]
             scores.append(psnr(alpha, picture[..., 3]))
         cells[model] = f"{fmean(scores):.2f}"
-    both = [cells["bicubic"], f"**{cells['vdsr']}**"]
-    return [f"alpha of sprites ({len(pictures)}): bicubic, restored", *both, *[""] * (len(WAYS) - 1)]
+    label = f"alpha of sprites ({len(pictures)}): bicubic, restored"
+    return [label, cells["bicubic"], f"**{cells['vdsr']}**", *[""] * (len(WAYS) - 1)]
 
 
 def psnr(result: Array, true: Array) -> float:
