@@ -295,6 +295,18 @@ def images(data: list[str], root: Path | None = None) -> dict[str, list[Path]]:
     return {name: find_images(name, root) for name in data}
 
 
+def test_a_model_of_another_task_is_refused(photos: Path) -> None:
+    rules = protocol.PROTOCOLS
+    for model, task in (("vdsr-denoise", "published"), ("vdsr", "denoise"), ("bicubic", "deblock")):
+        with pytest.raises(BigsharpError, match=f"{model}: its task is "):
+            benchmark([str(photos)], [2], [model], rules=rules[task])
+
+
+def test_nothing_is_published_of_what_went_through_jpeg(photos: Path) -> None:
+    with pytest.raises(BigsharpError, match="nothing is published of what went through JPEG"):
+        check(images([str(photos)]), [2], rules=protocol.choose(quality=50))
+
+
 def test_check_refuses_other_images(texture: np.ndarray, tmp_path: Path) -> None:
     folder = tmp_path / "Set5"
     folder.mkdir()

@@ -18,6 +18,7 @@ from PIL import Image
 import bigsharp
 from bigsharp import jobs
 from bigsharp.errors import BigsharpError
+from bigsharp.restoration.target import Size
 
 
 @pytest.fixture
@@ -60,6 +61,42 @@ def test_a_folder_and_its_tree(upscale, tree: Path) -> None:
         "in/a.png": (36, 24),
         "in/deep/c.webp": (39, 24),
     }
+
+
+def test_lists_that_are_none_and_outputs_that_take_one(upscale, tree: Path) -> None:
+    (tree / "me.txt").write_text("@me.txt\n")
+    (tree / "bom.txt").write_bytes(b"\xef\xbb\xbfpictures/a.png\r\n")
+    assert upscale("@me.txt", "-o", "x").stderr == "bigsharp: me.txt: names itself\n"
+    assert "longer than any list" in upscale("@/dev/zero", "-o", "x").stderr
+    assert upscale("@bom.txt", "-o", "bom").returncode == 0
+    assert written(tree / "bom") == {"a.png": (20, 16)}
+    for words in (("pictures/a.png", "pictures/b.jpg"), ("pictures",)):
+        done = upscale(*words, "-o", "-")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "standard output, which takes one picture" in done.stderr
+
+
+def test_a_folder_that_cannot_be_looked_into_is_not_passed_over(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scandir(path: str) -> object:
+        if Path(path).name == "deep":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    real = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(BigsharpError, match=r"deep: cannot be read \(Permission denied\)"):
+        jobs.plan([tree / "pictures"], tree / "out", Size(scale=2), recursive=True)
+
+
+@pytest.mark.parametrize("extension", ["jfif", "jpe", "mpo"])
+def test_a_jpeg_by_another_name(upscale, tree: Path, extension: str) -> None:
+    (tree / "only").mkdir()
+    (tree / "pictures" / "b.jpg").rename(tree / "only" / f"b.{extension}")
+    assert upscale("only").returncode == 0
+    (result,) = set((tree / "only").iterdir()) - {tree / "only" / f"b.{extension}"}
+    assert result.suffix == (".png" if extension == "mpo" else f".{extension}")
 
 
 def test_the_folder_of_a_result_is_made(upscale, tree: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import sys
 import weakref
@@ -214,6 +215,45 @@ def test_a_tiff_describes_no_other_layout(enlarge, tmp_path: Path) -> None:
     enlarge("in.tif", "out.tif")
     assert 270 not in Image.open(tmp_path / "out.tif").tag_v2
     assert tifffile.imread(tmp_path / "out.tif").shape == (12, 10)
+
+
+def test_lab_of_16_bits_is_refused_and_not_mistaken(enlarge, tmp_path: Path) -> None:
+    import tifffile
+
+    pixels = np.full((8, 8, 3), (34948, 0, 0), np.uint16)
+    tifffile.imwrite(tmp_path / "lab.tif", pixels, photometric="cielab")
+    with pytest.raises(BigsharpError, match="LAB of 16 bits is not supported"):
+        enlarge("lab.tif")
+    grey = np.full((8, 8, 3), (136, 0, 0), np.uint8)
+    tifffile.imwrite(tmp_path / "lab8.tif", grey, photometric="cielab")
+    red, green, blue = np.asarray(enlarge("lab8.tif"))[4, 4].astype(int)
+    assert abs(red - 127) <= 1
+    assert abs(green - 127) <= 1
+    assert abs(blue - 127) <= 1
+
+
+@pytest.mark.parametrize("kind", ["tif", "jpg", "png"])
+def test_text_in_any_language_stays_what_it_is(enlarge, tmp_path: Path, kind: str) -> None:
+    told = {
+        0x010E: "Größe 日本".encode(),
+        0x013B: "Jürgen".encode(),
+        0x9C9B: "tü".encode("utf-16-le"),
+    }
+    exif = Image.Exif()
+    exif.update(told)
+    Image.new("RGB", (9, 9)).save(tmp_path / "in.jpg", exif=exif)
+    enlarge("in.jpg", "out.tif")
+    found = enlarge("out.tif", f"again.{kind}").getexif()
+    for tag, value in told.items():
+        kept = found[tag]
+        assert (kept.encode("latin-1") if isinstance(kept, str) else bytes(kept)) == value
+
+
+def test_a_deep_picture_of_any_name(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff\xfe.png")
+    (tmp_path / name).write_bytes(png(2, 1, 16, 0, b"\0\x12\x34\xab\xcd"))
+    bigsharp.upscale(tmp_path / name, 1, output=tmp_path / "out.png", model="bicubic")
+    assert read_deep(tmp_path / "out.png").tolist() == [[0x1234, 0xABCD]]
 
 
 def test_the_gamma_of_a_png_is_kept(enlarge, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ class Upscaler:
         quality : int, optional
             1 to 100, of a JPEG (default 95, or the original's if finer), a WebP (default lossless)
             or an AVIF (default 90); short for ``saving=Saving(quality=…)``.
-        colour : {"auto", "luma", "rgb"}
+        colour : {"auto", "luma", "ycbcr", "rgb"}
             Restore luma alone, with chroma by bicubic; or red, green and blue, in three times the
             time, which drawings and coloured text gain by; or that for those alone.
         clean : {"auto", "off", "0", "1", "2", "3"}

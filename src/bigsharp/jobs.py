@@ -36,6 +36,9 @@ BESIDE, IN_FOLDER = "{stem}-{size}{ext}", "{stem}{ext}"
 #: Standard input, or output.
 STANDARD = Path("-")
 
+#: Bytes of a list of pictures, and of one that comes through a pipe.
+_LONGEST_LIST, _LONGEST = 64 << 20, 2 << 30
+
 #: Bytes of results that are kept in case a frame comes again.
 _RECENT = 64 << 20
 
@@ -65,7 +68,7 @@ class Job:
         Refuse pictures, or results, of more pixels than this.
     keep_times : bool
         Give the result the times of the original.
-    colour : {"auto", "luma", "rgb"}
+    colour : {"auto", "luma", "ycbcr", "rgb"}
         What is restored; see `upscale_picture`.
     cleaning : Cleaning
         What is taken away first.
@@ -257,9 +260,13 @@ def _is_several(words: str) -> bool:
 
 
 def _find(
-    inputs: Sequence[str | Path], recursive: bool, output: Path | None
+    inputs: Sequence[str | Path],
+    recursive: bool,
+    output: Path | None,
+    lists: set[str] | None = None,
 ) -> Iterator[tuple[Path, Path]]:
     """Every picture, and the folder that it lies in within the input that it was found by."""
+    lists = lists or set()
     for words in inputs:
         if not str(words):
             raise BigsharpError("an empty name is no picture")
@@ -267,7 +274,10 @@ def _find(
         if path == STANDARD and len(inputs) > 1:
             raise BigsharpError("- is standard input, and no other picture goes with it")
         if not os.path.lexists(path) and str(words).startswith("@"):
-            yield from _find(_lines(str(words)[1:]), recursive, output)
+            name = str(words)[1:]
+            if _place(Path(name)) in lists:
+                raise BigsharpError(f"{name}: names itself")
+            yield from _find(_lines(name), recursive, output, lists | {_place(Path(name))})
         elif _is_folder(path):
             yield from _in_folder(path, recursive, output)
         elif not os.path.lexists(path) and glob.has_magic(str(words)):
@@ -284,7 +294,7 @@ def _find(
 def _in_folder(folder: Path, recursive: bool, output: Path | None) -> Iterator[tuple[Path, Path]]:
     found = False
     avoided = output.resolve() if output is not None else None
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=_refuse_to_pass_over):
         here = Path(place)
         folders[:] = sorted(
             name for name in folders
@@ -299,11 +309,19 @@ def _in_folder(folder: Path, recursive: bool, output: Path | None) -> Iterator[t
         raise BigsharpError(f"{folder}: holds no picture{deeper}")
 
 
+def _refuse_to_pass_over(error: OSError) -> None:
+    raise BigsharpError(f"{error.filename}: cannot be read ({error.strerror})") from None
+
+
 def _lines(path: str) -> list[str]:
     try:
-        text = Path(path).read_text("utf-8", "surrogateescape")
+        with Path(path).open("rb") as file:
+            content = file.read(_LONGEST_LIST + 1)
     except OSError as error:
         raise BigsharpError(f"{path}: cannot be read ({error.strerror})") from None
+    if len(content) > _LONGEST_LIST:
+        raise BigsharpError(f"{path}: is longer than any list of pictures")
+    text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     names = [line.strip() for line in text.splitlines() if line.strip()]
     if not names:
         raise BigsharpError(f"{path}: names no picture")
@@ -321,6 +339,8 @@ def _refuse_clashes(jobs: Sequence[Job]) -> None:
     """No two pictures have one result, and no result is an original."""
     sources = {_place(job.source) for job in jobs}
     results: dict[str, Path] = {}
+    if len(jobs) > 1 and any(job.output == STANDARD for job in jobs):
+        raise BigsharpError("- is standard output, which takes one picture")
     for job in jobs:
         if job.output == STANDARD:
             continue
@@ -384,7 +404,7 @@ def run(
     BigsharpError
         The picture cannot be read or written, or has no such size.
     """
-    source = sys.stdin.buffer.read() if job.source == STANDARD else job.source
+    source = _from_stdin() if job.source == STANDARD else job.source
     with Reader(source, job.max_pixels) as reader:
         kind = job.format or format_like(reader.format)
         pictures = results(reader, job, kind, restorer, progress, cleaner, tell)
@@ -396,6 +416,13 @@ def run(
         times = job.source.stat()
         os.utime(job.output, ns=(times.st_atime_ns, times.st_mtime_ns))
     return job.output
+
+
+def _from_stdin() -> bytes:
+    content = sys.stdin.buffer.read(_LONGEST + 1)
+    if len(content) > _LONGEST:
+        raise BigsharpError("standard input: more than 2 GB, which no picture has")
+    return content
 
 
 def results(

@@ -103,6 +103,7 @@ class Model:
         self.weights = digest_of_model(model)
         self.opened = [open_model(member, engine, threads) for member in model.split(THEN)]
         self.engine = self.opened[-1].engine
+        self.task = self.opened[-1].task
         counts = [restorer.parameters for restorer in self.opened]
         self.parameters = None if None in counts else sum(n or 0 for n in counts)
         libraries = {"onnx": "onnxruntime", "torch": "torch", "numba": "numba"}

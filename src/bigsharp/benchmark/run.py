@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bigsharp import workers
-from bigsharp.benchmark.methods import INPUT, Case, Method, digest_of, open_methods
+from bigsharp.benchmark.methods import INPUT, Case, Method, Model, digest_of, open_methods
 from bigsharp.benchmark.perceptual import open_metric
 from bigsharp.benchmark.published import find
 from bigsharp.benchmark.records import Key, Record, RecordFile
@@ -168,6 +168,10 @@ def benchmark(
     for name in metrics:
         open_metric(name)
     opened = opened or open_methods(methods, engine)
+    task = TASKS[rules.degradation]
+    for method in opened.values():
+        if isinstance(method, Model) and method.task != task:
+            raise BigsharpError(f"{method.name}: its task is {method.task}, and here it is {task}")
     sets = data if isinstance(data, Mapping) else {name: find_images(name, root) for name in data}
     keys = {
         (name, path, scale, method.name): _key(name, path, hr, scale, method, rules)
@@ -234,6 +238,8 @@ def check(
     BigsharpError
         It does not, or nothing is published of these.
     """
+    if rules.quality is not None:
+        raise BigsharpError("`check`: nothing is published of what went through JPEG")
     if rules.degradation == "bicubic":
         table, name = "benchmark", BICUBIC
         found = benchmark(data, strengths, [name], rules=rules, **settings)

@@ -174,13 +174,17 @@ def _is_descriptor_2(file: TextIO) -> bool:
 
 @contextmanager
 def told_to_end(heard: Callable[[int], None]) -> Iterator[None]:
-    """Let Ctrl-C, or a polite kill, call `heard` with the signal; afterwards they do as before."""
+    """Let Ctrl-C, a polite kill or a lost terminal call `heard`; afterwards they do as before."""
     import signal
 
     def handle(signum: int, frame: object) -> None:
         heard(signum)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    # Who is left to go on without a terminal (nohup) shall do so.
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in heeded}
     try:
         yield
     finally:

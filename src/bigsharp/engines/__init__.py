@@ -76,6 +76,20 @@ class RowEngine(Engine, Protocol):
         ...
 
 
+def check_name(engine: str) -> tuple[str, str]:
+    """An engine's name, and the device behind it, if there is one.
+
+    Raises
+    ------
+    BigsharpError
+        There is no such engine.
+    """
+    name, _, device = engine.partition(":")
+    if name not in ENGINES or (device and name not in _ON_DEVICES):
+        raise errors.unknown("engine", engine.strip(":"), ENGINES)
+    return name, device
+
+
 def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> Engine:
     """Make a network ready to run.
 
@@ -96,9 +110,7 @@ def open_engine(model: str | Path, engine: str = "auto", threads: int = 0) -> En
     BigsharpError
         The model or the engine is unknown, or cannot run here.
     """
-    engine, _, device = engine.partition(":")
-    if engine not in ENGINES or (device and engine not in _ON_DEVICES):
-        raise errors.unknown("engine", f"{engine}:{device}".strip(":"), ENGINES)
+    engine, device = check_name(engine)
     model = str(model)
     suffix = Path(model).suffix.lower()
     packed = None

@@ -47,7 +47,7 @@ class Format:
 
 FORMATS = (
     Format("PNG", (".png", ".apng"), alpha=True, deep=True, several="frames"),
-    Format("JPEG", (".jpg", ".jpeg"), has_quality=True, largest=65_500),
+    Format("JPEG", (".jpg", ".jpeg", ".jfif", ".jpe"), has_quality=True, largest=65_500),
     Format("WEBP", (".webp",), alpha=True, has_quality=True, largest=16_383, several="frames"),
     Format("TIFF", (".tif", ".tiff"), alpha=True, deep=True, several="pages"),
     Format(
@@ -72,7 +72,7 @@ EXTENSIONS = tuple(_BY_EXTENSION)
 #: Extensions by which a folder's pictures are known; more is read than is written.
 READ = frozenset(EXTENSIONS) | {
     *(".heic", ".heif", ".jxl", ".jp2", ".j2k", ".tga", ".psd", ".ico", ".qoi", ".dds", ".pcx"),
-    *(".sgi", ".icns", ".dib"),
+    *(".sgi", ".rgb", ".icns", ".dib", ".mpo", ".pbm"),
 }
 
 

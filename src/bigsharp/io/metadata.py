@@ -15,6 +15,7 @@ _LONG = 4
 
 # Of a TIFF file's tags, those that describe the picture and not the layout of its pixels.
 _DESCRIPTIVE = (
+    ExifTags.Base.DocumentName,
     ExifTags.Base.ImageDescription,
     ExifTags.Base.Make,
     ExifTags.Base.Model,
@@ -22,7 +23,13 @@ _DESCRIPTIVE = (
     ExifTags.Base.DateTime,
     ExifTags.Base.Artist,
     ExifTags.Base.HostComputer,
+    ExifTags.Base.PageName,
     ExifTags.Base.Copyright,
+    ExifTags.Base.XPTitle,
+    ExifTags.Base.XPComment,
+    ExifTags.Base.XPAuthor,
+    ExifTags.Base.XPKeywords,
+    ExifTags.Base.XPSubject,
 )
 
 # What tifffile writes as a description: it reads its own pictures by it.
@@ -116,10 +123,10 @@ def exif_of_tiff(tags: Image.Exif) -> bytes | None:
     kept = Image.Exif()
     for tag in _DESCRIPTIVE:
         if tag in tags and not str(tags[tag]).startswith(_LAYOUT):
-            kept[tag] = tags[tag]
+            kept[tag] = _as_it_was(tags[tag])
     blocks = {block: entries for block in _BLOCKS if (entries := tags.get_ifd(block))}
     for block, entries in blocks.items():
-        kept.get_ifd(block).update(entries)
+        kept.get_ifd(block).update({tag: _as_it_was(value) for tag, value in entries.items()})
     return kept.tobytes() if kept or blocks else None
 
 
@@ -129,8 +136,16 @@ def tiff_tags(block: bytes | None) -> dict[int, Any]:
         return {}
     exif = Image.Exif()
     exif.load(block)
-    tags = {tag: exif[tag] for tag in _DESCRIPTIVE if tag in exif}
-    return tags | {tag: entries for tag in _BLOCKS if (entries := exif.get_ifd(tag))}
+    tags: dict[int, Any] = {t: _as_it_was(exif[t]) for t in _DESCRIPTIVE if t in exif}
+    for inner in _BLOCKS:
+        if entries := exif.get_ifd(inner):
+            tags[inner] = {tag: _as_it_was(value) for tag, value in entries.items()}
+    return tags
+
+
+def _as_it_was(value: Any) -> Any:
+    """Text as the bytes that were read: Pillow reads them as Latin-1, and writes ASCII alone."""
+    return value.encode("latin-1", "replace") if isinstance(value, str) else value
 
 
 def upright_xmp(packet: bytes | None, height: int, width: int) -> bytes | None:

@@ -207,6 +207,8 @@ class Reader:
         exif.endian, exif.bigtiff = tags._endian, tags._bigtiff
         exif.load_from_fp(self._file, tags._offset)
         photometric = tags.get(tiff.PHOTOMETRIC, 1)
+        if bits > 8 and photometric in tiff.LABS:
+            raise BigsharpError(f"{self.name}: LAB of 16 bits is not supported; save it as RGB")
         planar = tags.get(tiff.PLANAR, 1) == 2 and tags.get(tiff.SAMPLES, 1) > 1
         if self._image is None or ((bits > 8 or planar) and photometric in (0, 1, 2)):
             picture = Picture(*deep.read(self._path(), place, photometric == 0))
@@ -220,14 +222,26 @@ class Reader:
         return _upright(replace(picture, info=info), orientation)
 
     def _path(self) -> Path:
-        """The file as one with a name, which OpenImageIO needs."""
-        if not isinstance(self._source, bytes):
+        """The file as one with a name that OpenImageIO takes."""
+        if not isinstance(self._source, bytes) and _is_text(str(self._source)):
             return Path(self._source)
         folder = self._stack.enter_context(tempfile.TemporaryDirectory())
         path = Path(folder) / f"picture.{self.format.lower()}"
-        path.write_bytes(self._source)
+        if isinstance(self._source, bytes):
+            path.write_bytes(self._source)
+        else:
+            path.symlink_to(Path(self._source).resolve())
         self._source = str(path)
         return path
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is more than bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -273,6 +287,10 @@ def _one_sentence(name: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.strerror:
             raise BigsharpError(f"{name}: cannot be read ({error.strerror})") from None
+        if "support is not configured" in str(error):
+            raise BigsharpError(
+                f"{name}: its compression is not supported; save it as PNG"
+            ) from None
         # The decoders meet damaged files with exceptions of a dozen types, some of which say
         # nothing to a user.
         silent = isinstance(error, KeyError | IndexError | struct.error) or not str(error)

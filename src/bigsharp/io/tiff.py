@@ -26,6 +26,9 @@ _LARGEST = (1 << 32) - 1
 #: Bytes of a strip before it is compressed.
 _STRIP = 1 << 18
 
+#: PHOTOMETRIC of CIE's, ICC's and ITU's L*a*b*.
+LABS = (8, 9, 10)
+
 SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 STRIPS, SAMPLES, ROWS, COUNTS, X_DPI, Y_DPI = 273, 277, 278, 279, 282, 283
 PLANAR, UNIT, PREDICTOR, EXTRA, FORMAT, XMP, ICC = 284, 296, 317, 338, 339, 700, 34675
@@ -135,7 +138,7 @@ def _tags(picture: Picture, compressed: bool) -> ImageFileDirectory_v2:
     for tag, value in further.items():
         if value and _can_hold(tag, value):
             tags[tag] = value
-            if isinstance(value, bytes):
+            if isinstance(value, bytes) and tag in (XMP, ICC):
                 tags.tagtype[tag] = TiffTags.BYTE if tag == XMP else TiffTags.UNDEFINED
     return tags
 

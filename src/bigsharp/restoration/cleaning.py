@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from bigsharp.defaults import TILE
+from bigsharp.engines import check_name
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array, from_unit, to_unit
 from bigsharp.image.color import ycbcr_to_rgb
@@ -179,6 +180,8 @@ def _deblock(jpeg: Jpeg | None, wanted: float | Literal["auto"], fine: int) -> t
     if quality is None or wanted <= quality:
         return 1, "deblocked"
     share = (100 - wanted) / (100 - quality)
+    if share == 0:
+        return 0, f"JPEG of quality {quality}: nothing to deblock"
     return share, f"JPEG of quality {quality}: deblocked in part"
 
 
@@ -225,6 +228,7 @@ class Cleaner:
     """
 
     def __init__(self, engine: str = "auto", threads: int = 0) -> None:
+        check_name(engine)
         self._settings = engine, threads
         self._opened: dict[Task, Restorer] = {}
         self._lock = Lock()

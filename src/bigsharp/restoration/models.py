@@ -85,7 +85,7 @@ def open_model(model: str, engine: str = "auto", threads: int = 0) -> Restorer:
     members = weights.families().get(model, [model])
     known = (*available_models(), *CLEANERS.values())
     if model not in known and Path(model).suffix.lower() not in FILES:
-        raise errors.unknown("model", model, available_models())
+        raise errors.unknown("model", model, known)
     paths = [_weights_file(member) for member in members]
     if all(path and file.architecture(path) in classic.METHODS for path in paths):
         return ByPatches([_open_method(path) for path in paths if path])
