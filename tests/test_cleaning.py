@@ -118,6 +118,15 @@ def test_a_number_bounds_what_is_taken_away(scene: np.ndarray) -> None:
     assert taken[0] / taken[1] == pytest.approx(0.25, abs=0.05)
     (step,), _ = choose_steps(read(jpeg(scene, 20)), Cleaning(deblock=60))
     assert step.share == pytest.approx(0.5, abs=0.02)
+    steps, words = choose_steps(read(jpeg(scene, 20)), Cleaning(deblock=100))
+    assert (steps, words) == ([], ["JPEG of quality 20: nothing to deblock"])
+
+
+def test_an_unknown_engine_is_refused_before_anything_is_cleaned(scene: np.ndarray) -> None:
+    with pytest.raises(BigsharpError, match="no engine is called 'foo'"):
+        restore(scene, engine="foo")
+    with pytest.raises(BigsharpError, match="did you mean 'vdsr-denoise'"):
+        restore(scene, denoise=15, model="vdsr-denois")
 
 
 def test_alpha_and_16_bits_stay_what_they_are(scene: np.ndarray) -> None:
