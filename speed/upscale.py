@@ -1,6 +1,6 @@
 """A whole `bigsharp upscale`, by engine and tile size: seconds and peak memory of the process.
 
-The cases take turns, three times, and medians are printed. ncnn, where it is installed, does the
+The cases take turns, twice, and means are printed. ncnn, where it is installed, does the
 same by `with_ncnn.py`. The native engine takes rows, and no tiles.
 """
 
@@ -31,13 +31,13 @@ NAMES = {
     "torch": "PyTorch",
     "ncnn": "ncnn in the place of an engine",
 }
-ROUNDS = 3
+ROUNDS = 2
 
 
 def run(image: Path, engine: str, tile: int) -> tuple[float, float]:
     """Seconds and peak resident megabytes of one command."""
     output = image.with_suffix(".out.png")
-    words = ["-m", "bigsharp", "upscale", image, "-o", output, "--scale", "2", "-q"]
+    words = ["-m", "bigsharp", "upscale", image, "-o", output, "--scale", "2", "-q", "-y"]
     words += ["--engine", engine, "--tile", str(tile)]
     if engine == "ncnn":
         words = [Path(__file__).with_name("with_ncnn.py"), image, output]
@@ -64,7 +64,7 @@ def main() -> None:
             noise = np.random.default_rng(0).integers(0, 256, (side // 8, side // 8, 3), np.uint8)
             Image.fromarray(noise).resize((side, side)).save(image)
             rounds = [{case: run(image, *case) for case in CASES} for _ in range(ROUNDS)]
-            measured = {case: np.median([r[case] for r in rounds], axis=0) for case in CASES}
+            measured = {case: np.mean([r[case] for r in rounds], axis=0) for case in CASES}
             default = measured["onnx", 512][0]
             for case, (seconds, memory) in measured.items():
                 cells[case] += [f"{seconds:.1f} s", f"{default / seconds:.2f}", f"{memory:.0f} MB"]

@@ -38,6 +38,7 @@ class NcnnEngine:
         net = Net(packed.state)
         write(net, packed)
         self.scales: Sequence[float] = packed.scales
+        self.task = packed.task
         self.halo = packed.halo
         self.parameters = packed.parameter_count
         self.library, self.net = ncnn, ncnn.Net()
