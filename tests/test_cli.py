@@ -321,7 +321,10 @@ def test_engines_says_what_runs_here(call) -> None:
     lines = call("engines").out.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["native", "onnx", "torch"]
     for line in lines[1:]:
-        assert "cpu" in line.partition(": runs on ")[2].split(" and ")
+        runs, _, rest = line.partition(": runs on ")[2].partition(";")
+        assert "cpu" in runs.split(" and ")
+        for device in ("cuda", "mps" if line.startswith("torch") else "coreml"):
+            assert (device in runs.split(" and ")) != (device in rest)
 
 
 def test_models_lists_what_is_released(call) -> None:

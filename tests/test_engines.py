@@ -70,7 +70,7 @@ def test_a_device_that_rounds_a_little_is_used(device, checkpoint: Path) -> None
     device(lambda output: output + np.float32(3e-4))
     engine = open_engine(checkpoint.with_suffix(".onnx"), "onnx:coreml")
     assert engine.name == "onnx:coreml"
-    assert "coreml" in survey()["onnx"]
+    assert "coreml" in survey()["onnx"].partition(";")[0]
     exact = open_engine(checkpoint.with_suffix(".onnx"), "onnx")
     assert np.abs(engine.restore(ILR) - exact.restore(ILR)).max() == pytest.approx(3e-4, abs=1e-5)
 

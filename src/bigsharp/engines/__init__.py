@@ -157,12 +157,29 @@ def survey() -> dict[str, str]:
         "torch": f"not here: {errors.install('it needs', 'PyTorch', 'train')}",
     }
     if importlib.util.find_spec("onnxruntime") is not None:
-        from bigsharp.engines.onnx import usable
+        from bigsharp.engines.onnx import PROVIDERS, usable
 
-        said["onnx"] = "runs on " + " and ".join(usable())
+        there = usable()
+        others = ", ".join(name for name in PROVIDERS if name not in there)
+        said["onnx"] = f"runs on {' and '.join(there)}"
+        said["onnx"] += f"; this build of ONNX Runtime has no {others}" if others else ""
     if importlib.util.find_spec("torch") is not None:
-        said["torch"] = "runs on " + " and ".join(_torch_devices())
+        said["torch"] = "; ".join(["runs on " + " and ".join(_torch_devices()), *_torch_lacks()])
     return said
+
+
+def _torch_lacks() -> list[str]:
+    """Why PyTorch, which is installed, does not run on a GPU."""
+    import torch
+
+    lacks = []
+    if not has_cuda():
+        built = "no GPU answers" if torch.version.cuda else "this build of PyTorch lacks it"
+        lacks.append(f"not on cuda: {built}")
+    if "mps" not in _torch_devices():
+        mac = "this is no Mac" if sys.platform != "darwin" else "macOS or PyTorch lacks it"
+        lacks.append(f"not on mps: {mac}")
+    return lacks
 
 
 def _open_torch(path: str, threads: int, device: str = "") -> Engine:
