@@ -409,6 +409,8 @@ def test_tasks_that_cannot_be_are_one_line(
             ["no image set is called 'Set6'; did you", "here are Set5"],
         ),
         (["--data", "Set14"], ["Set14 is not there"]),
+        (["--data", ".", "--level", "15"], ["--level is of noise and JPEG"]),
+        (["--data", ".", "--task", "denoise", "--scale", "3"], ["denoise keeps a picture's size"]),
         (["--data", "Set5"], ["Set5 has 5 images, here are 3"]),
         (["--data", "photos", "--scale", "30"], ["img_0.png: too small to be scored at ×30"]),
         (["--data", "photos", "--methods", "vdsrr"], ["no model is called 'vdsrr'"]),

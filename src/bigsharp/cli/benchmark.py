@@ -36,7 +36,9 @@ def benchmark(
             "went through JPEG."
         ),
     ] = "upscale",
-    scale: Annotated[str, typer.Option(help="Factors, separated by commas.")] = "2,3,4",
+    scale: Annotated[
+        str | None, typer.Option(help="Factors, separated by commas [default: 2,3,4].")
+    ] = None,
     level: Annotated[
         str | None,
         typer.Option(
@@ -112,6 +114,10 @@ def benchmark(
         if protocol != "published":
             raise BigsharpError(f"--protocol is for upscaling; {task} has its own")
         protocol = task
+    if level and not levels:
+        raise BigsharpError("--level is of noise and JPEG; give --task denoise, deblock or photo")
+    if scale and task in ("denoise", "deblock"):
+        raise BigsharpError(f"--scale: {task} keeps a picture's size; give --level")
     strengths = numbers(level or levels, "--level") if levels else []
     qualities = strengths if task == "photo" else [None]
     several = [
@@ -124,7 +130,7 @@ def benchmark(
         say(f"a column is left out: {reason}")
     kept = RecordFile(output / "records.jsonl") if files else None
     sets = words(data)
-    scales = strengths if task in ("denoise", "deblock") else numbers(scale, "--scale")
+    scales = strengths if task in ("denoise", "deblock") else numbers(scale or "2,3,4", "--scale")
     found = {name: find_images(name, root) for name in sets}
     shown_images = choose_images(crop or (), found)
     opened = open_methods(chosen, engine)
