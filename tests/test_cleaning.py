@@ -122,6 +122,19 @@ def test_a_number_bounds_what_is_taken_away(scene: np.ndarray) -> None:
     assert (steps, words) == ([], ["JPEG of quality 20: nothing to deblock"])
 
 
+def test_a_jpeg_that_needs_nothing_is_not_written_anew(scene: np.ndarray, tmp_path: Path) -> None:
+    fine, exif = tmp_path / "fine.jpg", Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(scene).save(fine, quality=97, exif=exif)
+    assert bigsharp.restore(fine, output=tmp_path / "same.jpg") == tmp_path / "same.jpg"
+    assert (tmp_path / "same.jpg").read_bytes() == fine.read_bytes()
+    other = bigsharp.Saving(quality=90)
+    bigsharp.restore(fine, output=tmp_path / "other.jpg", saving=other)
+    assert Image.open(tmp_path / "other.jpg").size == scene.shape[:2]  # turned upright
+    bigsharp.restore(fine, output=tmp_path / "cleaned.jpg", deblock=20)
+    assert (tmp_path / "cleaned.jpg").read_bytes() != fine.read_bytes()
+
+
 def test_an_unknown_engine_is_refused_before_anything_is_cleaned(scene: np.ndarray) -> None:
     with pytest.raises(BigsharpError, match="no engine is called 'foo'"):
         restore(scene, engine="foo")

@@ -17,7 +17,7 @@ from bigsharp import errors
 from bigsharp.defaults import MAX_PIXELS, TILE
 from bigsharp.errors import BigsharpError
 from bigsharp.io import write
-from bigsharp.io.files import check_path
+from bigsharp.io.files import check_path, write_bytes
 from bigsharp.io.formats import READ, Format, format_like, format_named, format_of, is_written
 from bigsharp.io.picture import Picture, check_pixels
 from bigsharp.io.read import Reader
@@ -405,17 +405,44 @@ def run(
         The picture cannot be read or written, or has no such size.
     """
     source = _from_stdin() if job.source == STANDARD else job.source
+    content = None
+    if _needs_nothing(source, job, tell):
+        content = source if isinstance(source, bytes) else source.read_bytes()
+        progress(1, 1)
     with Reader(source, job.max_pixels) as reader:
         kind = job.format or format_like(reader.format)
         pictures = results(reader, job, kind, restorer, progress, cleaner, tell)
         if job.output == STANDARD:
-            sys.stdout.buffer.write(write.encode(kind, pictures, job.saving))
+            sys.stdout.buffer.write(content or write.encode(kind, pictures, job.saving))
             return job.output
-        write.write(job.output, kind, pictures, job.saving)
+        if content:
+            write_bytes(job.output, content)
+        else:
+            write.write(job.output, kind, pictures, job.saving)
     if job.keep_times and job.source != STANDARD:
         times = job.source.stat()
         os.utime(job.output, ns=(times.st_atime_ns, times.st_mtime_ns))
     return job.output
+
+
+def _needs_nothing(source: Path | bytes, job: Job, tell: Callable[[str], None]) -> bool:
+    """Whether a file is the result as it is: there is nothing to clean, and to write it anew costs.
+
+    It is what somebody asks who asks for a picture of some damage to be cleaned.
+    """
+    asked = job.cleaning.denoise is not None or job.cleaning.deblock is not None
+    if not asked or job.cleaning.unasked or job.saving != Saving():
+        return False
+    with Reader(source, job.max_pixels) as reader:
+        kind = job.format or format_like(reader.format)
+        if not kind.has_quality or kind.name != reader.format or reader.count > 1:
+            return False
+        picture = next(iter(reader))
+    steps, said = choose_steps(picture, job.cleaning)
+    if steps or job.size.of(picture.size).size != picture.size:
+        return False
+    tell("; ".join(said))
+    return True
 
 
 def _from_stdin() -> bytes:
