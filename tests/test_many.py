@@ -140,7 +140,7 @@ def test_results_beside_their_originals_are_not_enlarged_again(upscale, tree: Pa
     # One that is named is an original, and so are all where they would be replaced.
     for words in (["pictures/a.png", "pictures/a-x2.png"], ["pictures", "--overwrite"]):
         refused = upscale(*words)
-        assert (refused.returncode, "is the original" in refused.stderr) == (2, True)
+        assert (refused.returncode, "is one of the pictures" in refused.stderr) == (2, True)
 
 
 def test_names_are_made_of_a_template(upscale, tree: Path) -> None:

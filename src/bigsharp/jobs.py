@@ -345,6 +345,11 @@ def _refuse_clashes(jobs: Sequence[Job]) -> None:
         if job.output == STANDARD:
             continue
         place = _place(job.output)
+        if place in sources and place != _place(job.source):
+            raise BigsharpError(
+                f"{job.output}: is one of the pictures, and would be the result of {job.source}; "
+                "give results another name or folder, or leave `overwrite` out"
+            )
         if place in sources:
             raise BigsharpError(f"{job.output}: is the original; give the result another name")
         if place in results:
