@@ -99,6 +99,21 @@ def test_a_jpeg_by_another_name(upscale, tree: Path, extension: str) -> None:
     assert result.suffix == (".png" if extension == "mpo" else f".{extension}")
 
 
+def test_a_name_is_one_line_and_tells_a_terminal_nothing(upscale, tree: Path) -> None:
+    (tree / "odd").mkdir()
+    for name in ("a\nb.png", "\x1b[31mc.png"):
+        Image.new("RGB", (4, 4)).save(tree / "odd" / name)
+    (tree / "odd" / "\x1b[2Jd.png").write_bytes(b"junk")
+    done = upscale("odd", "-o", "out")
+    assert done.returncode == 1
+    assert [line.split(" ")[0] for line in sorted(done.stdout.splitlines())] == [
+        "out/\\x1b[31mc.png",
+        "out/a\\x0ab.png",
+    ]
+    assert "\x1b" not in done.stderr
+    assert (tree / "out" / "a\nb.png").is_file()
+
+
 def test_the_folder_of_a_result_is_made(upscale, tree: Path) -> None:
     assert upscale("pictures/a.png", "-o", "new/deeper/big.png").returncode == 0
     assert written(tree / "new") == {"deeper/big.png": (20, 16)}

@@ -33,8 +33,13 @@ def as_line(message: str) -> str:
     return re.sub(
         r"`(\w+)`",
         lambda found: _OPTIONS.get(found[1], "--" + found[1].replace("_", "-")),
-        " ".join(message.split()),
+        printable(" ".join(message.split())),
     )
+
+
+def printable(text: str) -> str:
+    """Text without what moves a terminal's cursor, or tells it something: names may hold it."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> BigsharpError:

@@ -17,7 +17,7 @@ import typer
 
 from bigsharp import defaults
 from bigsharp.cli.common import progress_bar, quiet_libraries, say
-from bigsharp.errors import BigsharpError
+from bigsharp.errors import BigsharpError, printable
 from bigsharp.options import CleanOptions, Options, option
 
 if TYPE_CHECKING:
@@ -274,7 +274,8 @@ class Run:
             print(outcome.as_json(), flush=True)
         elif not outcome.error:
             said = f", {outcome.said}" if outcome.said else ""
-            print(f"{outcome.job.output} ({outcome.seconds:.1f} s{said})", flush=True)
+            name = printable(str(outcome.job.output))
+            print(f"{name} ({outcome.seconds:.1f} s{said})", flush=True)
 
     @contextmanager
     def _bar(self, jobs: list[Job]) -> Iterator[Callable[[float, int], None]]:
