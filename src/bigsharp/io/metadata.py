@@ -126,7 +126,7 @@ def exif_of_tiff(tags: Image.Exif) -> bytes | None:
             kept[tag] = _as_it_was(tags[tag])
     blocks = {block: entries for block in _BLOCKS if (entries := tags.get_ifd(block))}
     for block, entries in blocks.items():
-        kept.get_ifd(block).update({tag: _as_it_was(value) for tag, value in entries.items()})
+        kept.get_ifd(block).update(entries)
     return kept.tobytes() if kept or blocks else None
 
 
@@ -137,10 +137,7 @@ def tiff_tags(block: bytes | None) -> dict[int, Any]:
     exif = Image.Exif()
     exif.load(block)
     tags: dict[int, Any] = {t: _as_it_was(exif[t]) for t in _DESCRIPTIVE if t in exif}
-    for inner in _BLOCKS:
-        if entries := exif.get_ifd(inner):
-            tags[inner] = {tag: _as_it_was(value) for tag, value in entries.items()}
-    return tags
+    return tags | {tag: entries for tag in _BLOCKS if (entries := exif.get_ifd(tag))}
 
 
 def _as_it_was(value: Any) -> Any:
