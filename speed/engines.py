@@ -115,6 +115,8 @@ def main() -> None:
         engines = open_all(network, architecture, Path(folder))
         rates = [speed(engines, side, options.rounds, network.macs_per_pixel) for side in sides]
     released = options.model in weights.names()
+    # What `memory_and_start` calls those that it is asked of.
+    kind = {f"native, {os.cpu_count()} threads": "native", "onnx": "onnx", "torch": "torch"}
     rows = []
     for name in engines:
         several = [f"{rate[name]:.0f}" for rate in rates]
@@ -126,7 +128,6 @@ def main() -> None:
             f"{statistics.mean(r[name] for r in rates) / peak:.2f}",
         ]
         if released:
-            kind = {f"native, {os.cpu_count()} threads": "native", "onnx": "onnx", "torch": "torch"}
             row += memory_and_start(kind[name], options.model) if name in kind else ["", ""]
         rows.append(row)
     head = ["effective GFLOP/s", *(f"{side}²" for side in sides), "× ONNX Runtime"]

@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import uniform_filter
 
 import bigsharp
-from bigsharp.image.arrays import Array
+from bigsharp.image.arrays import Array, from_unit
 from bigsharp.image.color import rgb_to_ycbcr, ycbcr_to_rgb
 from bigsharp.image.resize import imresize
 from bigsharp.io.read import read
@@ -83,7 +83,7 @@ def guided(small: Array, scale: int) -> Array:
     planes = [y]
     for plane in chroma:
         planes.append(follow(imresize(plane, size=y.shape), y, 2 * scale + 1))
-    return as_bytes(ycbcr_to_rgb(np.stack(planes, axis=-1)))
+    return from_unit(ycbcr_to_rgb(np.stack(planes, axis=-1)), np.uint8)
 
 
 def follow(plane: Array, guide: Array, window: int, doubt: float = 1e-3) -> Array:
@@ -92,11 +92,6 @@ def follow(plane: Array, guide: Array, window: int, doubt: float = 1e-3) -> Arra
     mean, centre = near(guide), near(plane)
     slope = (near(guide * plane) - mean * centre) / (near(guide**2) - mean**2 + doubt)
     return near(slope) * guide + near(centre - slope * mean)
-
-
-def as_bytes(pixels: Array) -> Array:
-    """Rounded to 8 bits."""
-    return np.floor(np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 MODEL = bigsharp.load("vdsr")
@@ -135,11 +130,9 @@ def row(name: str, pictures: list[Array], scale: int, seconds: dict[str, float])
             began = time.process_time()
             result = restore(small, scale)
             seconds[way] = seconds.get(way, 0) + time.process_time() - began
-            scores[way].append(
-                metrics.psnr(result[inside].astype(float), true[inside].astype(float))
-            )
-    best = max(f"{fmean(kept):.2f}" for kept in scores.values())
+            scores[way].append(psnr(result[inside], true[inside]))
     cells = [f"{fmean(kept):.2f}" for kept in scores.values()]
+    best = max(cells, key=float)
     bold = [f"**{cell}**" if cell == best else cell for cell in cells]
     return [f"{name} ({len(pictures)})", *bold, f"{drawn}"]
 

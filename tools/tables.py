@@ -211,13 +211,18 @@ def speeds() -> dict[str, str]:
     }
 
 
+def mark(name: str) -> str:
+    """What stands before a table."""
+    return f"<!-- {name}: made by tools/tables.py -->"
+
+
 def filled(file: Path, tables: Mapping[str, str]) -> str:
     """A file's text with the tables that it has marks for between those."""
     content = file.read_text(encoding="utf-8")
     for name, text in tables.items():
-        if f"<!-- {name}:" not in content:
+        begin, end = mark(name), f"<!-- end of {name} -->"
+        if begin not in content:
             continue
-        begin, end = f"<!-- {name}: made by tools/tables.py -->", f"<!-- end of {name} -->"
         before, rest = content.split(begin)
         _, after = rest.split(end)
         content = f"{before}{begin}\n{text}\n{end}{after}"
@@ -242,7 +247,7 @@ def written() -> dict[Path, str]:
     }
     texts = {ROOT / name: filled(ROOT / name, tables) for name in FILES}
     written = "".join(texts.values())
-    lost = [name for name in tables if f"<!-- {name}:" not in written]
+    lost = [name for name in tables if mark(name) not in written]
     assert not lost, f"no file has marks for {lost}"
     rules = protocol.PROTOCOLS["published"]
     results = [

@@ -410,21 +410,18 @@ def run(
         The picture cannot be read or written, or has no such size.
     """
     source = _from_stdin() if job.source == STANDARD else job.source
-    content = None
     if _needs_nothing(source, job, tell):
-        content = source if isinstance(source, bytes) else source.read_bytes()
         progress(1, 1)
-    with Reader(source, job.max_pixels) as reader:
-        kind = job.format or format_like(reader.format)
-        pictures = results(reader, job, kind, restorer, progress, cleaner, tell)
-        if job.output == STANDARD:
-            sys.stdout.buffer.write(content or write.encode(kind, pictures, job.saving))
-            return job.output
-        if content:
-            write_bytes(job.output, content)
-        else:
-            write.write(job.output, kind, pictures, job.saving)
-    if job.keep_times and job.source != STANDARD:
+        _copy(source, job.output)
+    else:
+        with Reader(source, job.max_pixels) as reader:
+            kind = job.format or format_like(reader.format)
+            pictures = results(reader, job, kind, restorer, progress, cleaner, tell)
+            if job.output == STANDARD:
+                sys.stdout.buffer.write(write.encode(kind, pictures, job.saving))
+            else:
+                write.write(job.output, kind, pictures, job.saving)
+    if job.keep_times and STANDARD not in (job.source, job.output):
         times = job.source.stat()
         os.utime(job.output, ns=(times.st_atime_ns, times.st_mtime_ns))
     return job.output
@@ -448,6 +445,14 @@ def _needs_nothing(source: Path | bytes, job: Job, tell: Callable[[str], None]) 
         return False
     tell("; ".join(said))
     return True
+
+
+def _copy(source: Path | bytes, output: Path) -> None:
+    content = source if isinstance(source, bytes) else source.read_bytes()
+    if output == STANDARD:
+        sys.stdout.buffer.write(content)
+    else:
+        write_bytes(output, content)
 
 
 def _from_stdin() -> bytes:
@@ -482,29 +487,32 @@ def results(
                 name = f"its {reader.count} frames together"
                 check_pixels(name, reader.count * size[0], size[1], job.max_pixels)
             write.check(job.output, kind, picture, size, job.saving, reader.several)
-        restored = recent.get(picture) if reader.count > 1 else None
+        key = _digest(picture) if reader.count > 1 else b""
+        restored = recent.get(key)
         if restored is None:
             told = _of_several(progress, number, reader.count)
             said = tell if number == 0 else unheard
             restored = restore(picture, job, restorer, told, cleaner, said)
-            if reader.count > 1:
-                recent.add(picture, restored)
+            recent.add(key, restored)
         yield picture.with_pixels(restored.pixels, restored.alpha)
 
 
 class _Recent:
-    """The latest results, as many as a bound of memory lets be kept, and the very last."""
+    """The latest results, as many as a bound of memory lets be kept, and the very last.
+
+    They go by the digests of what they were made of.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[bytes, Picture] = {}
 
-    def get(self, picture: Picture) -> Picture | None:
+    def get(self, key: bytes) -> Picture | None:
         """What a picture of the same pixels became."""
-        return self._kept.get(_digest(picture))
+        return self._kept.get(key)
 
-    def add(self, picture: Picture, restored: Picture) -> None:
+    def add(self, key: bytes, restored: Picture) -> None:
         """Keep a result, in the place of the oldest."""
-        self._kept[_digest(picture)] = restored
+        self._kept[key] = restored
         while len(self._kept) > 1 and sum(map(_size, self._kept.values())) > _RECENT:
             self._kept.pop(next(iter(self._kept)))
 

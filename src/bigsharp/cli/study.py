@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bigsharp.studies.run import Tell
     from bigsharp.studies.study import Study
     from bigsharp.training.loop import Status
+    from bigsharp.training.recipe import Recipe
 
 #: Steps between two lines of a log.
 _EVERY = 100
@@ -93,34 +94,40 @@ def study(
 def _find_sets(chosen: dict[str, Study], budget: str, output: Path, root: Path | None) -> None:
     """See that the image sets are there of all that is missing."""
     from bigsharp.scoring.sets import find_images
-    from bigsharp.studies.run import kept_results, missing_runs
     from bigsharp.studies.study import TESTED
-    from bigsharp.training.recipe import Recipe
 
     needed = {TESTED: None}
-    for name, study in chosen.items():
-        missing = missing_runs(study, kept_results(name, study, budget, output))
-        sets = [data for run in missing.values() if isinstance(run, Recipe) for data in run.data]
-        needed |= dict.fromkeys([*sets, *(study.also if missing else ())])
+    for name, recipes in _missing(chosen, budget, output).items():
+        sets = [data for recipe in recipes for data in recipe.data]
+        needed |= dict.fromkeys([*sets, *(chosen[name].also if recipes else ())])
     for data in needed:
         find_images(data, root)
+
+
+def _missing(chosen: dict[str, Study], budget: str, output: Path) -> dict[str, list[Recipe]]:
+    """What each study still has to train."""
+    from bigsharp.studies.run import kept_results, missing_runs
+    from bigsharp.training.recipe import Recipe
+
+    found = {
+        name: missing_runs(study, kept_results(name, study, budget, output))
+        for name, study in chosen.items()
+    }
+    return {
+        name: [run for run in runs.values() if isinstance(run, Recipe)]
+        for name, runs in found.items()
+    }
 
 
 def _background(
     chosen: dict[str, Study], budget: str, output: Path, runs: Path, device: str, root: Path | None
 ) -> None:
     """Leave all that is missing to a queue."""
-    from bigsharp.studies.run import estimate, kept_results, missing_runs, write_queue
+    from bigsharp.studies.run import estimate, write_queue
     from bigsharp.training import queue
     from bigsharp.training.loop import choose_device
-    from bigsharp.training.recipe import Recipe
 
-    missing = [
-        run
-        for name, study in chosen.items()
-        for run in missing_runs(study, kept_results(name, study, budget, output)).values()
-        if isinstance(run, Recipe)
-    ]
+    missing = [run for runs in _missing(chosen, budget, output).values() for run in runs]
     if not missing:
         print("nothing is left to train; the same without --background measures and draws")
         return
