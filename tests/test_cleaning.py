@@ -12,10 +12,12 @@ from PIL import Image
 import bigsharp
 from bigsharp import restore, upscale
 from bigsharp.errors import BigsharpError
+from bigsharp.image.noise import noise_of
 from bigsharp.io.jpeg import quality_of
 from bigsharp.io.picture import Picture
 from bigsharp.io.read import read
-from bigsharp.restoration.cleaning import Cleaner, Cleaning, choose_steps, noise_of
+from bigsharp.restoration.cleaner import Cleaner
+from bigsharp.restoration.cleaning import Cleaning, choose_steps
 from bigsharp.restoration.models import open_model, open_restorer
 from bigsharp.scoring import degradations
 from bigsharp.scoring.metrics import psnr
@@ -86,10 +88,10 @@ def test_a_file_s_tables_tell_its_quality(scene: np.ndarray, quality: int) -> No
 
 
 def test_noise_is_measured_and_texture_is_hardly_taken_for_it(scene: np.ndarray) -> None:
-    assert noise_of(Picture(scene)) < 1
+    assert noise_of(scene) < 1
     for sigma in (5, 15, 40):
-        assert noise_of(Picture(noisy(scene, sigma))) == pytest.approx(sigma, rel=0.12)
-    assert noise_of(Picture(scene[:10])) == 0
+        assert noise_of(noisy(scene, sigma)) == pytest.approx(sigma, rel=0.12)
+    assert noise_of(scene[:10]) == 0
 
 
 @pytest.mark.parametrize(
@@ -131,8 +133,45 @@ def test_a_jpeg_that_needs_nothing_is_not_written_anew(scene: np.ndarray, tmp_pa
     other = bigsharp.Saving(quality=90)
     bigsharp.restore(fine, output=tmp_path / "other.jpg", saving=other)
     assert Image.open(tmp_path / "other.jpg").size == scene.shape[:2]  # turned upright
+    assert bigsharp.restore(fine.read_bytes()) == fine.read_bytes()
     bigsharp.restore(fine, output=tmp_path / "cleaned.jpg", deblock=20)
     assert (tmp_path / "cleaned.jpg").read_bytes() != fine.read_bytes()
+
+
+def test_strengths_are_numbers(scene: np.ndarray) -> None:
+    assert np.array_equal(restore(scene, denoise=np.float32(15)), restore(scene, denoise=15))
+    for wrong in (True, "15", np.nan, -1):
+        with pytest.raises(BigsharpError, match="`denoise`: a number above 0, at most 255"):
+            restore(scene, denoise=wrong)
+
+
+def test_frames_are_all_cleaned_or_none_and_pages_each_for_itself(
+    scene: np.ndarray, tmp_path: Path, command: Callable
+) -> None:
+    quiet, loud = (Image.fromarray(noisy(scene, sigma)) for sigma in (3, 30))
+    for extension, first, second, expected in (
+        ("webp", quiet, loud, [False, False]),
+        ("webp", loud, quiet, [True, True]),
+        ("tif", quiet, loud, [False, True]),
+    ):
+        path, output = tmp_path / f"in.{extension}", tmp_path / f"out.{extension}"
+        first.save(path, save_all=True, append_images=[second], lossless=True)
+        assert command("restore", path, "-o", output, "--overwrite").returncode == 0
+        results, changed = Image.open(output), []
+        for number, before in enumerate((first, second)):
+            results.seek(number)
+            after = np.asarray(results.convert("RGB"), float)
+            changed.append(np.abs(after - np.asarray(before)).mean() > 1)
+        assert changed == expected
+
+
+def test_a_name_with_no_model_in_it_is_no_template(
+    scene: np.ndarray, tmp_path: Path, command: Callable
+) -> None:
+    Image.fromarray(scene).save(tmp_path / "a.png")
+    done = command("restore", tmp_path / "a.png", "--name", "{stem}-{model}{ext}")
+    assert done.returncode == 2
+    assert "a name is made of {stem}, {ext}, {size}, {scale}\n" in done.stderr
 
 
 def test_an_unknown_engine_is_refused_before_anything_is_cleaned(scene: np.ndarray) -> None:

@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 import bigsharp
-from bigsharp import jobs
 from bigsharp.errors import BigsharpError
+from bigsharp.jobs.job import Order
+from bigsharp.jobs.plan import plan
 from bigsharp.restoration.target import Size
 
 
@@ -87,7 +88,7 @@ def test_a_folder_that_cannot_be_looked_into_is_not_passed_over(
     real = os.scandir
     monkeypatch.setattr(os, "scandir", scandir)
     with pytest.raises(BigsharpError, match=r"deep: cannot be read \(Permission denied\)"):
-        jobs.plan([tree / "pictures"], tree / "out", Size(scale=2), recursive=True)
+        plan([tree / "pictures"], tree / "out", Order(Size(scale=2)), recursive=True)
 
 
 @pytest.mark.parametrize("extension", ["jfif", "jpe", "mpo"])
@@ -279,14 +280,14 @@ def test_an_end_in_the_middle_leaves_whole_files_alone(
 def test_a_job_can_be_pickled_and_planned_from_python(tree: Path) -> None:
     import pickle
 
-    planned = jobs.plan([tree / "pictures"], tree / "big", bigsharp.Size(2), recursive=True)
+    planned = plan([tree / "pictures"], tree / "big", Order(bigsharp.Size(2)), recursive=True)
     assert pickle.loads(pickle.dumps(planned)) == planned
     assert [job.output.relative_to(tree / "big").as_posix() for job in planned] == [
         "a.png", "b.jpg", "in/a.png", "in/deep/c.webp",
     ]  # fmt: skip
     (tree / "empty").mkdir()
     with pytest.raises(BigsharpError, match="`recursive`"):
-        jobs.plan([tree / "empty"], tree / "big", bigsharp.Size(2))
+        plan([tree / "empty"], tree / "big", Order(bigsharp.Size(2)))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux alone")

@@ -7,14 +7,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar, cast
 
-from bigsharp import jobs
 from bigsharp.defaults import MAX_PIXELS, MODEL, SCALE, TILE
 from bigsharp.errors import BigsharpError
 from bigsharp.io import kinds
-from bigsharp.io.formats import format_like
-from bigsharp.io.read import Reader
-from bigsharp.io.write import Saving, encode
-from bigsharp.restoration.cleaning import Clean, Cleaner, Cleaning, Strength, cleaner_on
+from bigsharp.io.write import Saving
+from bigsharp.jobs.job import Order
+from bigsharp.jobs.naming import RESTORED, Naming
+from bigsharp.jobs.plan import plan
+from bigsharp.jobs.run import restore as restore_picture
+from bigsharp.jobs.run import run, run_in_memory
+from bigsharp.restoration.cleaner import Cleaner, cleaner_on
+from bigsharp.restoration.cleaning import Clean, Cleaning, Strength
 from bigsharp.restoration.models import open_restorer
 from bigsharp.restoration.pipeline import Colour
 from bigsharp.restoration.restorer import Bicubic, Progress, Restorer, silent
@@ -125,52 +128,37 @@ class Upscaler:
             size = Size(scale, width, height)
         elif scale is not None or width is not None or height is not None:
             raise BigsharpError("give either a size, or a scale, or a width, a height or both")
-        job = jobs.Job(
-            Path("the picture"),
-            Path("the result"),
+        order = Order(
             size,
-            saving=saving or Saving(quality=quality),
-            tile=tile,
-            max_pixels=max_pixels,
-            colour=colour,
-            cleaning=Cleaning.before_enlarging(clean, self.model),
+            saving or Saving(quality=quality),
+            colour,
+            Cleaning.before_enlarging(clean, self.model),
+            tile,
+            max_pixels,
         )
-        naming = jobs.Naming(overwrite=overwrite)
-        return _apply(image, output, job, naming, self.restorer, self.cleaner, progress)
+        naming = Naming(overwrite=overwrite)
+        return _apply(image, output, order, naming, self.restorer, self.cleaner, progress)
 
 
 def _apply(
     image: Source,
     output: str | Path | None,
-    job: jobs.Job,
-    naming: jobs.Naming,
+    order: Order,
+    naming: Naming,
     restorer: Restorer,
     cleaner: Cleaner,
     progress: Progress,
 ) -> Source:
-    """What a job asks for, of a picture of any kind."""
+    """What an order asks for, of a picture of any kind."""
     if isinstance(image, str | os.PathLike):
-        (planned,) = jobs.plan(
-            [os.fspath(cast(str, image))],
-            output,
-            job.size,
-            naming,
-            saving=job.saving,
-            tile=job.tile,
-            max_pixels=job.max_pixels,
-            colour=job.colour,
-            cleaning=job.cleaning,
-        )
-        written = jobs.run(planned, restorer, progress, cleaner)
+        (job,) = plan([os.fspath(cast(str, image))], output, order, naming)
+        written = run(job, restorer, cleaner, progress)
         return cast(Source, str(written) if isinstance(image, str) else written)
     if output is not None:
         raise BigsharpError("output is for pictures given as a path")
     if (content := kinds.as_bytes(image)) is not None:
-        with Reader(content, job.max_pixels) as reader:
-            kind = format_like(reader.format)
-            pictures = jobs.results(reader, job, kind, restorer, progress, cleaner)
-            return cast(Source, encode(kind, pictures, job.saving))
-    restored = jobs.restore(kinds.to_picture(image), job, restorer, progress, cleaner)
+        return cast(Source, run_in_memory(content, order, restorer, cleaner, progress))
+    restored = restore_picture(kinds.to_picture(image), order, restorer, cleaner, progress)
     return cast(Source, kinds.like(image, restored))
 
 
@@ -283,15 +271,13 @@ def restore(
     >>> bigsharp.restore(np.zeros((20, 30, 3), np.uint8)).shape
     (20, 30, 3)
     """
-    job = jobs.Job(
-        Path("the picture"),
-        Path("the result"),
+    order = Order(
         Size(1),
-        saving=saving or Saving(),
+        saving or Saving(),
+        cleaning=Cleaning.asked(denoise, deblock),
         tile=tile,
         max_pixels=max_pixels,
-        cleaning=Cleaning.asked(denoise, deblock),
     )
-    cleaner = cleaner_on(engine) if model is None else Cleaner.by(model, job.cleaning, engine)
-    naming = jobs.Naming(overwrite=overwrite, beside=jobs.RESTORED)
-    return _apply(image, output, job, naming, Bicubic(), cleaner, progress)
+    cleaner = cleaner_on(engine) if model is None else Cleaner.by(model, order.cleaning, engine)
+    naming = Naming(overwrite=overwrite, beside=RESTORED)
+    return _apply(image, output, order, naming, Bicubic(), cleaner, progress)

@@ -17,7 +17,7 @@ from bigsharp.image.arrays import Array
 from bigsharp.io.formats import READ
 from bigsharp.io.picture import Picture
 from bigsharp.io.read import read
-from bigsharp.restoration.cleaning import clean_by
+from bigsharp.restoration.cleaner import clean_by
 from bigsharp.restoration.models import ENSEMBLE, UNTRAINED, available_models, open_model
 from bigsharp.restoration.pipeline import upscale_picture
 from bigsharp.restoration.target import Size

@@ -21,8 +21,8 @@ from bigsharp.errors import BigsharpError, printable
 from bigsharp.options import CleanOptions, Options, option
 
 if TYPE_CHECKING:
-    from bigsharp.jobs import Job
-    from bigsharp.restoration.cleaning import Cleaner
+    from bigsharp.jobs.job import Job
+    from bigsharp.restoration.cleaner import Cleaner
     from bigsharp.restoration.restorer import Restorer
 
 #: Pictures that are worked on at once: while one is decoded or encoded, another is restored.
@@ -87,7 +87,7 @@ def work_through(
     Parameters
     ----------
     images, output
-        As `bigsharp.jobs.plan` takes them.
+        As `plan` takes them.
     asked : Options or CleanOptions
     handling : Handling
     doing : str
@@ -97,30 +97,30 @@ def work_through(
     open_models : callable
         Opens what enlarges and what cleans, when the plan stands.
     """
-    from bigsharp.jobs import STANDARD, Naming, plan
+    from bigsharp.jobs.job import STANDARD, Order
+    from bigsharp.jobs.naming import Naming
+    from bigsharp.jobs.plan import plan
 
     if handling.memory is not None:
         bound_memory(handling.memory)
-    planned = plan(
-        images,
-        output,
+    order = Order(
         asked.size,
-        Naming(
-            handling.name,
-            asked.format,
-            asked.model or "",
-            handling.overwrite,
-            handling.skip_existing,
-            beside,
-        ),
-        recursive=handling.recursive,
-        saving=asked.saving,
-        tile=handling.tile,
-        max_pixels=handling.max_pixels,
-        keep_times=handling.keep_times,
-        colour=asked.colour,  # type: ignore[arg-type]
-        cleaning=asked.cleaning,
+        asked.saving,
+        asked.colour,  # type: ignore[arg-type]
+        asked.cleaning,
+        handling.tile,
+        handling.max_pixels,
+        handling.keep_times,
     )
+    naming = Naming(
+        handling.name,
+        asked.format,
+        asked.model,
+        handling.overwrite,
+        handling.skip_existing,
+        beside,
+    )
+    planned = plan(images, output, order, naming, recursive=handling.recursive)
     to_stdout = [job.output for job in planned] == [STANDARD]
     with quiet_libraries() as stderr:
         quiet, as_json = handling.quiet or to_stdout, handling.log == "json"
@@ -238,7 +238,7 @@ class Run:
         return failed
 
     def _one(self, job: Job) -> Outcome:
-        from bigsharp.jobs import run
+        from bigsharp.jobs.run import run
 
         began = time.monotonic()
         last, share = 0, 0.0
@@ -253,7 +253,7 @@ class Run:
         error, lacked_memory = None, False
         said: list[str] = []
         try:
-            run(job, self.restorer, progress, self.cleaner, said.append)
+            run(job, self.restorer, self.cleaner, progress, said.append)
         except MemoryError:
             error, lacked_memory = f"{job.source}: not enough memory; {SMALLER}", True
             self._told(-share, -last)

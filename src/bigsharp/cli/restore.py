@@ -11,7 +11,7 @@ from bigsharp.cli.pictures import Handling, Images, work_through
 from bigsharp.options import CleanOptions
 
 if TYPE_CHECKING:
-    from bigsharp.restoration.cleaning import Cleaner
+    from bigsharp.restoration.cleaner import Cleaner
     from bigsharp.restoration.restorer import Restorer
 
 
@@ -32,10 +32,10 @@ def restore(
     handling: Handling,
 ) -> None:
     """Take noise and JPEG's damage away from pictures, at their own size."""
-    from bigsharp.jobs import RESTORED
+    from bigsharp.jobs.naming import RESTORED
 
     def open_models() -> tuple[Restorer, Cleaner]:
-        from bigsharp.restoration.cleaning import Cleaner
+        from bigsharp.restoration.cleaner import Cleaner
         from bigsharp.restoration.restorer import Bicubic
 
         return Bicubic(), Cleaner.by(asked.model, asked.cleaning, handling.engine)

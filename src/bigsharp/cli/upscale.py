@@ -11,7 +11,7 @@ from bigsharp.cli.pictures import Handling, Images, work_through
 from bigsharp.options import Options
 
 if TYPE_CHECKING:
-    from bigsharp.restoration.cleaning import Cleaner
+    from bigsharp.restoration.cleaner import Cleaner
     from bigsharp.restoration.restorer import Restorer
 
 
@@ -32,10 +32,10 @@ def upscale(
     handling: Handling,
 ) -> None:
     """Enlarge and sharpen pictures, with all their frames or pages."""
-    from bigsharp.jobs import BESIDE
+    from bigsharp.jobs.naming import BESIDE
 
     def open_models() -> tuple[Restorer, Cleaner]:
-        from bigsharp.restoration.cleaning import Cleaner
+        from bigsharp.restoration.cleaner import Cleaner
         from bigsharp.restoration.models import open_restorer
 
         return open_restorer(asked.restorer, handling.engine), Cleaner(handling.engine)

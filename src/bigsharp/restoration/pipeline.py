@@ -20,7 +20,7 @@ from bigsharp.restoration.target import Target
 from bigsharp.weights.file import Task
 
 #: Rows that are converted together.
-_BAND = 256
+BAND = 256
 
 #: No luma is so large, in [0, 1]; NaN is not below it either.
 _HOPELESS = 1e6
@@ -79,8 +79,7 @@ def upscale_picture(
     Returns
     -------
     Picture
-        With all that the picture says of itself. Where one that enlarges has nothing to enlarge,
-        the picture itself.
+        With all that the picture says of itself.
 
     Raises
     ------
@@ -88,8 +87,6 @@ def upscale_picture(
         The restorer gives NaN.
     """
     dtype = np.dtype(dtype or picture.pixels.dtype)
-    if target.size == picture.size and restorer.task == "upscale":
-        return picture.as_type(dtype)
     if picture.alpha is not None:
         picture = picture.with_pixels(fill_hidden(picture.pixels, picture.alpha), picture.alpha)
     # 16 bits in between, so that the rounding is done once.
@@ -116,7 +113,7 @@ def is_drawn(pixels: Array) -> bool:
     if pixels.ndim == 2 or min(pixels.shape[:2]) < 3:
         return False
     edges = 0
-    for rows in even_parts(len(pixels), _BAND):
+    for rows in even_parts(len(pixels), BAND):
         chroma = rgb_to_ycbcr(to_unit(pixels[rows]))[..., 1:]
         centre = chroma[1:-1, 1:-1]
         around = chroma[:-2, 1:-1] + chroma[2:, 1:-1] + chroma[1:-1, :-2] + chroma[1:-1, 2:]
@@ -184,7 +181,7 @@ def planes_of(pixels: Array, colour: Colour) -> list[Array]:
     if colour == "rgb":
         return [to_unit(pixels[..., channel]) for channel in range(3)]
     planes = np.empty((3 if colour == "ycbcr" else 1, *pixels.shape[:2]), np.float32)
-    for rows in even_parts(len(pixels), _BAND):
+    for rows in even_parts(len(pixels), BAND):
         unit = to_unit(pixels[rows])
         if colour == "ycbcr":
             planes[:, rows] = np.moveaxis(rgb_to_ycbcr(unit), 2, 0)

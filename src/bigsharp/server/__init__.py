@@ -1,1 +1,1 @@
-"""The page and the HTTP service: a request becomes a `bigsharp.jobs.Job` (the extra ``server``)."""
+"""The page and the HTTP service: a request becomes a `Job` (the extra ``server``)."""

@@ -26,7 +26,9 @@ from starlette.exceptions import HTTPException
 
 from bigsharp import errors
 from bigsharp.io.formats import READ
-from bigsharp.jobs import BESIDE, Job, Naming, plan
+from bigsharp.jobs.job import Job, Order
+from bigsharp.jobs.naming import BESIDE, Naming
+from bigsharp.jobs.plan import plan
 from bigsharp.options import Options
 from bigsharp.restoration.models import available_models
 from bigsharp.server.folder import own_folder
@@ -231,16 +233,14 @@ class Service:
             with source.open("wb") as file:
                 shutil.copyfileobj(content, file)
             naming = Naming(None, options.format, options.model)
-            (job,) = plan(
-                [source],
-                None,
+            order = Order(
                 options.size,
-                naming,
-                saving=options.saving,
+                options.saving,
+                options.colour,  # type: ignore[arg-type]
+                options.cleaning,
                 max_pixels=self.settings.max_pixels,
-                colour=options.colour,  # type: ignore[arg-type]
-                cleaning=options.cleaning,
             )
+            (job,) = plan([source], None, order, naming)
             result = str(naming.name(Path(name), options.size, BESIDE))
             return Task(name, result, options, job, max(_LEAST, source.stat().st_size))
         except BaseException:

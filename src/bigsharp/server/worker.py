@@ -21,8 +21,9 @@ from functools import lru_cache
 from typing import Any
 
 from bigsharp.errors import BigsharpError, NoPicture, TooLarge, as_line
-from bigsharp.jobs import Job, run
-from bigsharp.restoration.cleaning import cleaner_on
+from bigsharp.jobs.job import Job
+from bigsharp.jobs.run import run
+from bigsharp.restoration.cleaner import cleaner_on
 from bigsharp.restoration.models import open_restorer
 
 #: Of what is answered; any other mistake of the user's is 422.
@@ -83,7 +84,7 @@ def _do(job: Job, model: str, threads: int, say: Say) -> None:
 
     try:
         cleaner = cleaner_on(threads=threads)
-        run(job, _open(model, threads=threads), progress, cleaner, lambda words: say(cleaned=words))
+        run(job, _open(model, threads=threads), cleaner, progress, lambda words: say(cleaned=words))
     except BigsharpError as error:
         say(status=status_of(error), error=as_line(str(error)))
     except MemoryError:
