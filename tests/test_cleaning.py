@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 import bigsharp
 from bigsharp import restore, upscale
@@ -94,6 +94,16 @@ def test_noise_is_measured_and_texture_is_hardly_taken_for_it(scene: np.ndarray)
     assert noise_of(scene[:10]) == 0
 
 
+@pytest.mark.parametrize("size", [8, 12, 20])
+def test_text_is_not_taken_for_noise(size: int) -> None:
+    page = Image.new("L", (480, 320), 255)
+    drawing, font = ImageDraw.Draw(page), ImageFont.load_default(size)
+    for number, top in enumerate(range(2, 320, size + 1)):
+        words = "the quick brown fox jumps over the lazy dog 0123456789 " * 4
+        drawing.text((2, top), words[7 * number % 50 :], 0, font)
+    assert noise_of(np.asarray(page)) == 0
+
+
 @pytest.mark.parametrize(
     ("cleaning", "said", "steps"),
     [
@@ -136,6 +146,20 @@ def test_a_jpeg_that_needs_nothing_is_not_written_anew(scene: np.ndarray, tmp_pa
     assert bigsharp.restore(fine.read_bytes()) == fine.read_bytes()
     bigsharp.restore(fine, output=tmp_path / "cleaned.jpg", deblock=20)
     assert (tmp_path / "cleaned.jpg").read_bytes() != fine.read_bytes()
+
+
+@pytest.mark.parametrize("quality", [30, 85])
+def test_what_is_gained_is_not_lost_to_the_next_jpeg(scene: np.ndarray, quality: int) -> None:
+    content = jpeg(scene, quality)
+    again = restore(content, deblock="auto")
+    stored = read(again).info.jpeg
+    assert stored
+    assert (quality_of(stored), stored.subsampling) == (98, 0)
+    gain = psnr(restore(opened(content), deblock=quality), scene) - psnr(opened(content), scene)
+    assert psnr(opened(again), scene) > psnr(opened(content), scene) + 0.7 * gain
+    stored = read(restore(content, saving=bigsharp.Saving(quality=60))).info.jpeg
+    assert stored
+    assert quality_of(stored) == 60
 
 
 def test_strengths_are_numbers(scene: np.ndarray) -> None:

@@ -200,7 +200,8 @@ class Written(Words):
 
     format: str | None = option("png, jpg, webp, tif, avif, bmp, gif or ppm, whatever IN is.")
     quality: int | None = option(
-        "1 to 100, of JPEG [default: 95, or IN's if finer], WebP [lossless] or AVIF [90]."
+        "1 to 100, of JPEG [default: 95, or IN's if finer; 98 of what was deblocked at its size], "
+        "WebP [lossless] or AVIF [90]."
     )
     depth: int | None = option("Bits a sample, 8 or 16 [default: as IN].")
     subsampling: str | None = option("Of JPEG and AVIF: 4:4:4, 4:2:2 or 4:2:0 [default: as IN].")

@@ -11,6 +11,10 @@ import numpy as np
 from bigsharp.errors import TooLarge
 from bigsharp.image.arrays import Array, from_unit, peak_of, to_unit
 from bigsharp.image.color import luma
+from bigsharp.image.tiles import even_parts
+
+#: Rows that are converted together.
+_BAND = 256
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,15 @@ class Picture:
         """The same picture in another type of pixels; itself where that is the same."""
         if self.pixels.dtype == dtype:
             return self
-        alpha = None if self.alpha is None else from_unit(to_unit(self.alpha), dtype)
-        return self.with_pixels(from_unit(to_unit(self.pixels), dtype), alpha)
+        alpha = None if self.alpha is None else _as_type(self.alpha, dtype)
+        return self.with_pixels(_as_type(self.pixels, dtype), alpha)
+
+
+def _as_type(values: Array, dtype: Any) -> Array:
+    result = np.empty(values.shape, dtype)
+    for rows in even_parts(len(values), _BAND):
+        result[rows] = from_unit(to_unit(values[rows]), dtype)
+    return result
 
 
 def check_pixels(name: str, height: int, width: int, max_pixels: int) -> None:

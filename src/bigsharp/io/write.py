@@ -34,8 +34,9 @@ class Saving:
     Attributes
     ----------
     quality : int, optional
-        1 to 100, of JPEG (default 95, or the input's where that is finer), WebP (default
-        lossless) and AVIF (default 90).
+        1 to 100, of JPEG (default 95, or the input's where that is finer; 98 where JPEG's damage
+        was taken away at the same size, and no subsampling), WebP (default lossless) and AVIF
+        (default 90).
     depth : {8, 16}, optional
         Bits a sample.
     subsampling : {"4:4:4", "4:2:2", "4:2:0"}, optional

@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,10 @@ Tell = Callable[[str], None]
 
 #: Bytes that come through a pipe.
 _LONGEST = 2 << 30
+
+#: What a deblocked JPEG is written with at its own size: of a gain of 0.7 dB at quality 85, 95 at
+#: 4:2:0 keeps nothing, and this 0.5 dB, in 1.6 times the bytes; 100 keeps no more.
+_CLEANED = 98, "4:4:4"
 
 #: Bytes of results that are kept in case a frame comes again.
 _RECENT = 64 << 20
@@ -73,9 +78,9 @@ def run(
         if results.same:
             _copy(source, job.output)
         elif job.output == STANDARD:
-            sys.stdout.buffer.write(write.encode(kind, results, job.order.saving))
+            sys.stdout.buffer.write(write.encode(kind, results, results.saving))
         else:
-            write.write(job.output, kind, results, job.order.saving)
+            write.write(job.output, kind, results, results.saving)
     if job.order.keep_times and STANDARD not in (job.source, job.output):
         times = job.source.stat()
         os.utime(job.output, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -95,7 +100,7 @@ def run_in_memory(
     with Reader(content, order.max_pixels) as reader:
         kind = format_like(reader.format)
         results = Results(reader, kind, order, restorer, cleaner, progress)
-        return content if results.same else write.encode(kind, results, order.saving)
+        return content if results.same else write.encode(kind, results, results.saving)
 
 
 def _from_stdin() -> bytes:
@@ -129,6 +134,8 @@ class Results:
 
     Attributes
     ----------
+    saving : Saving
+        How they are to be written.
     same : bool
         That file is the one they come from: there is nothing to do, and to write it anew costs.
 
@@ -164,6 +171,9 @@ class Results:
         loses = kind.has_quality and kind.name == reader.format and reader.count == 1
         done = not self._steps and target.size == first.size
         self.same = loses and done and order.saving == Saving()
+        self.saving = order.saving
+        if kind.name == "JPEG" and target.size == first.size:
+            self.saving = _finely(order.saving, self._steps)
         if self.same:
             progress(1, 1)
 
@@ -194,6 +204,18 @@ class Results:
             self._progress(number * total + done, count * total)
 
         return _restore(picture, order, self._steps, self._restorer, self._cleaner, progress)
+
+
+def _finely(saving: Saving, steps: Sequence[Step]) -> Saving:
+    """How a JPEG is written, so that what was taken away does not come again."""
+    if not any(step.task == "deblock" for step in steps):
+        return saving
+    quality, subsampling = _CLEANED
+    return replace(
+        saving,
+        quality=saving.quality or quality,
+        subsampling=saving.subsampling or subsampling,
+    )
 
 
 class _Recent:

@@ -20,7 +20,7 @@ Strength = float | Literal["auto"] | None
 #: What enlarging takes away first.
 Clean = Literal["off", "auto", "0", "1", "2", "3"]
 
-#: Noise below this is left alone, unless it is asked for: of clean photographs (BSDS200) one in ten
+#: Noise below this is left alone, unless it is asked for: of clean photographs (BSDS200) one in 40
 #: seems to have as much.
 _FAINT = 4.0
 
