@@ -362,10 +362,39 @@ def test_an_exported_model_of_pictures(
         assert (rounded != expected).mean() < 1e-3
 
 
+@pytest.mark.parametrize("task", ["denoise", "deblock"])
+def test_an_exported_model_that_cleans_pictures(
+    call, tmp_path: Path, texture: np.ndarray, task: str
+) -> None:
+    import onnxruntime
+
+    from bigsharp.io.picture import Picture
+    from bigsharp.restoration.models import open_model
+    from bigsharp.restoration.pipeline import COLOURS, upscale_picture
+    from bigsharp.restoration.target import choose_target
+
+    out = tmp_path / "picture.onnx"
+    assert call("export", f"vdsr-{task}", "-o", out, "--rgb").out == f"{out}\n"
+    session = onnxruntime.InferenceSession(out, providers=["CPUExecutionProvider"])
+    planes = texture.transpose(2, 0, 1)[None].astype(np.float32) / 255
+    (result,) = session.run(None, {"picture": planes})
+    rounded = np.floor(result[0].transpose(1, 2, 0) * 255 + 0.5)
+    restorer, target = open_model(f"vdsr-{task}"), choose_target(texture.shape[:2], 1)
+    colour = COLOURS[restorer.task]
+    expected = upscale_picture(Picture(texture), target, restorer, colour=colour).pixels
+    assert np.abs(rounded - expected).max() <= 1
+    assert (rounded != expected).mean() < 1e-3
+
+
 def test_what_is_no_exported_model_of_pictures(call, tmp_path: Path, photo: Path) -> None:
     out = tmp_path / "picture.onnx"
-    for words in (["--rgb"], ["--scale", 2]):
-        assert_one_line(call("export", "vdsr", "-o", out, *words), "--rgb and --scale")
+    for words, told in (
+        (["--rgb"], "--rgb: a network that enlarges needs a --scale"),
+        (["--scale", 2], "--scale goes with --rgb"),
+    ):
+        assert_one_line(call("export", "vdsr", "-o", out, *words), told)
+    line = call("export", "vdsr-denoise", "-o", out, "--rgb", "--scale", 2)
+    assert_one_line(line, "--scale: the network was trained to denoise")
     for model, scale in (("vdsr", 5), ("srcnn-x3", 2)):
         line = call("export", model, "-o", out, "--rgb", "--scale", scale)
         assert_one_line(line, f"--scale {scale}: the network was trained on")

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from bigsharp.errors import BigsharpError
-
 
 def export(
     model: Annotated[
@@ -20,7 +18,9 @@ def export(
     rgb: Annotated[
         bool,
         typer.Option(
-            "--rgb", help="For other programs: an .onnx that enlarges RGB pictures by --scale."
+            "--rgb",
+            help="For other programs: an .onnx that enlarges RGB pictures by --scale, or cleans "
+            "them.",
         ),
     ] = False,
     scale: Annotated[
@@ -30,7 +30,5 @@ def export(
     """Turn a network into an .onnx or .safetensors file, which runs without PyTorch."""
     from bigsharp.networks.export import export as write
 
-    if rgb != (scale is not None):
-        raise BigsharpError("`rgb` and `scale` are given together, as in --rgb --scale 2")
-    write(model, output, scale=scale)
+    write(model, output, rgb=rgb, scale=scale)
     print(output)

@@ -15,7 +15,9 @@ from bigsharp.weights.onnx_picture import to_picture_onnx
 WRITERS = {file.SUFFIX: file.to_bytes, ".onnx": to_onnx}
 
 
-def export(model: str | Path, output: str | Path, *, scale: int | None = None) -> None:
+def export(
+    model: str | Path, output: str | Path, *, rgb: bool = False, scale: int | None = None
+) -> None:
     """Write a network as an .onnx or a .safetensors file, by the name of the output.
 
     Parameters
@@ -23,9 +25,11 @@ def export(model: str | Path, output: str | Path, *, scale: int | None = None) -
     model : str or path
         A checkpoint (.pt), a weights file (.safetensors), or a released network's name.
     output : str or path
+    rgb : bool
+        Make an ONNX model that takes a whole RGB picture, instead of one that restores interpolated
+        luma.
     scale : int, optional
-        Make an ONNX model that takes a whole RGB picture and enlarges it by this factor, instead of
-        one that restores interpolated luma.
+        The factor by which that enlarges, unless it cleans.
 
     Raises
     ------
@@ -38,9 +42,10 @@ def export(model: str | Path, output: str | Path, *, scale: int | None = None) -
         raise BigsharpError(
             f"{output}: the name of an exported network ends in .onnx or {file.SUFFIX}"
         )
-    if scale is not None and suffix != ".onnx":
+    if scale is not None and not rgb:
+        raise BigsharpError("`scale` goes with `rgb`: what restores luma does so at any scale")
+    if rgb and suffix != ".onnx":
         raise BigsharpError(f"{output}: what takes whole pictures is an .onnx file")
     packed = networks.find(model)
-    write_bytes(
-        output, WRITERS[suffix](packed) if scale is None else to_picture_onnx(packed, scale)
-    )
+    content = to_picture_onnx(packed, scale) if rgb else WRITERS[suffix](packed)
+    write_bytes(output, content)
