@@ -370,7 +370,7 @@ def test_an_exported_model_that_cleans_pictures(
 
     from bigsharp.io.picture import Picture
     from bigsharp.restoration.models import open_model
-    from bigsharp.restoration.pipeline import COLOURS, upscale_picture
+    from bigsharp.restoration.pipeline import COLOUR_OF, upscale_picture
     from bigsharp.restoration.target import choose_target
 
     out = tmp_path / "picture.onnx"
@@ -380,7 +380,7 @@ def test_an_exported_model_that_cleans_pictures(
     (result,) = session.run(None, {"picture": planes})
     rounded = np.floor(result[0].transpose(1, 2, 0) * 255 + 0.5)
     restorer, target = open_model(f"vdsr-{task}"), choose_target(texture.shape[:2], 1)
-    colour = COLOURS[restorer.task]
+    colour = COLOUR_OF[restorer.task]
     expected = upscale_picture(Picture(texture), target, restorer, colour=colour).pixels
     assert np.abs(rounded - expected).max() <= 1
     assert (rounded != expected).mean() < 1e-3

@@ -155,8 +155,8 @@ def test_a_job_says_what_was_cleaned(client: TestClient, texture: np.ndarray) ->
 
 
 def test_of_what_was_sent_and_deleted_nothing_is_left(client: TestClient, photo: Path) -> None:
-    for task in list(client.app.service.tasks.values()):
-        client.delete(f"/v1/jobs/{task.id}")
+    for ticket in list(client.app.service.tickets.values()):
+        client.delete(f"/v1/jobs/{ticket.id}")
     assert send(client, photo).status_code == 200
     assert send(client, b"no picture").status_code == 415
     assert list(client.app.service._folder.iterdir()) == []
@@ -231,12 +231,12 @@ def test_what_is_no_picture(client: TestClient, photo: Path) -> None:
 )
 def test_names_are_for_people_alone(client: TestClient, photo: Path, name: str, shown: str) -> None:
     with photo.open("rb") as file:
-        task = client.app.service.task(name, file, Options(model="bicubic"))
-    assert task.name == shown
-    assert task.job.source.parent.parent == client.app.service._folder
-    assert task.job.source.stem == "picture"
-    assert task.job.output.parent == task.job.source.parent
-    assert shlex.split(task.command)[2] == (f"./{shown}" if shown.startswith("-") else shown)
+        ticket = client.app.service.ticket(name, file, Options(model="bicubic"))
+    assert ticket.name == shown
+    assert ticket.job.source.parent.parent == client.app.service._folder
+    assert ticket.job.source.stem == "picture"
+    assert ticket.job.output.parent == ticket.job.source.parent
+    assert shlex.split(ticket.command)[2] == (f"./{shown}" if shown.startswith("-") else shown)
 
 
 def test_some_hundred_damaged_pictures(client: TestClient, tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_a_killed_worker_takes_one_job_with_it(serving, slow: Path, photo: Path)
     client = serving()
     job = send(client, slow, "jobs", **SLOW).json()
     until(client, job["id"], "running")
-    os.kill(client.app.service.tasks[job["id"]].process.pid, signal.SIGKILL)
+    os.kill(client.app.service.tickets[job["id"]].process.pid, signal.SIGKILL)
     assert "slow.png: the process" in until(client, job["id"], "failed")["error"]
     assert client.get(f"/v1/jobs/{job['id']}/result").status_code == 500
     assert send(client, photo).status_code == 200
@@ -379,7 +379,7 @@ def test_a_result_that_has_just_been_made_or_is_sent_makes_no_room(serving, phot
     client.app.service.incoming = 2_000_000  # Others need all the space.
     until(client, first, "done")
     assert client.get(f"/v1/jobs/{first}/result").status_code == 200
-    with client.app.service.tasks[first].held():
+    with client.app.service.tickets[first].held():
         assert send(client, photo).status_code == 503
         assert client.get(f"/v1/jobs/{first}").status_code == 200
     assert send(client, photo).status_code == 503

@@ -183,7 +183,7 @@ class Cleansing(Words):
 
     @property
     def colour(self) -> str:
-        """Each task has its own; see `bigsharp.restoration.pipeline.COLOURS`."""
+        """Each task has its own; see `bigsharp.restoration.pipeline.COLOUR_OF`."""
         return "auto"
 
     @property

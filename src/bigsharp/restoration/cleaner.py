@@ -20,7 +20,7 @@ from bigsharp.image.tiles import Part, even_parts
 from bigsharp.io.picture import Picture
 from bigsharp.restoration.cleaning import Cleaning, Step
 from bigsharp.restoration.models import CLEANERS, open_model
-from bigsharp.restoration.pipeline import BAND, COLOURS, planes_of, upscale_picture
+from bigsharp.restoration.pipeline import BAND, COLOUR_OF, planes_of, upscale_picture
 from bigsharp.restoration.restorer import Progress, Restorer, Wrapping, shifted, silent
 from bigsharp.restoration.target import Target, choose_target
 from bigsharp.weights.file import Task
@@ -117,7 +117,7 @@ def clean_by(
         restorer,
         tile=tile,
         dtype=dtype,
-        colour="luma" if at_half else COLOURS[restorer.task],
+        colour="luma" if at_half else COLOUR_OF[restorer.task],
         progress=progress,
     )
     return _restore_chroma(picture, restorer, tile) if at_half else picture

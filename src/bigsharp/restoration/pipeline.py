@@ -37,7 +37,7 @@ Colour = Literal["auto", "luma", "ycbcr", "rgb"]
 
 #: What of a picture is restored for which task, unless it is said: noise lies in each of red, green
 #: and blue; JPEG spoils luma and chroma.
-COLOURS: Mapping[Task, Colour] = {"upscale": "luma", "denoise": "rgb", "deblock": "ycbcr"}
+COLOUR_OF: Mapping[Task, Colour] = {"upscale": "luma", "denoise": "rgb", "deblock": "ycbcr"}
 
 Maps = tuple[AxisMap, AxisMap]
 

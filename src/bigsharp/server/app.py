@@ -32,7 +32,7 @@ from bigsharp.io.formats import format_of
 from bigsharp.options import Options, types_of
 from bigsharp.restoration.models import summaries
 from bigsharp.server.openapi import description
-from bigsharp.server.service import Service, Task
+from bigsharp.server.service import Service, Ticket
 from bigsharp.server.settings import MEGABYTE, Settings
 from bigsharp.server.worker import status_of
 
@@ -168,21 +168,21 @@ async def page(request: Request, file: str) -> Response:
 async def upscale(request: Request) -> Response:
     """A picture in, the result out; or 202 and the job, where that takes long."""
     service = _service(request)
-    task = await _received(request)
-    waits = {asyncio.create_task(task.end()), asyncio.create_task(_gone(request))}
-    with task.held():
+    ticket = await _received(request)
+    waits = {asyncio.create_task(ticket.end()), asyncio.create_task(_gone(request))}
+    with ticket.held():
         done, pending = await asyncio.wait(
             waits, timeout=service.settings.wait_seconds, return_when=asyncio.FIRST_COMPLETED
         )
     for wait in pending:
         wait.cancel()
-    if not task.ended and done:
-        service.forget(task)
+    if not ticket.ended and done:
+        service.forget(ticket)
         return Response(status_code=_GONE)
-    if not task.ended:
-        return _accepted(task)
-    answer = _result(task)
-    answer.background = BackgroundTask(_forget, service, task)
+    if not ticket.ended:
+        return _accepted(ticket)
+    answer = _result(ticket)
+    answer.background = BackgroundTask(_forget, service, ticket)
     return answer
 
 
@@ -193,22 +193,22 @@ async def submit(request: Request) -> Response:
 
 async def job(request: Request) -> Response:
     """How it stands; or its end, and that of its result."""
-    task = _task(request)
+    ticket = _ticket(request)
     if request.method == "DELETE":
-        _service(request).forget(task)
+        _service(request).forget(ticket)
         return Response(status_code=204)
-    return JSONResponse(task.as_json(), headers={"Cache-Control": "no-store"})
+    return JSONResponse(ticket.as_json(), headers={"Cache-Control": "no-store"})
 
 
 async def events(request: Request) -> Response:
     """How it goes: the job at each change, as server-sent events, until it has ended."""
-    task = _task(request)
+    ticket = _ticket(request)
 
     async def stream() -> AsyncIterator[str]:
         ended = False
         while not ended:
-            changed, ended = task.changed, task.ended
-            yield f"data: {json.dumps(task.as_json())}\n\n"
+            changed, ended = ticket.changed, ticket.ended
+            yield f"data: {json.dumps(ticket.as_json())}\n\n"
             while not ended and not await _within(_SILENCE, changed):
                 yield ": still here\n\n"
 
@@ -218,10 +218,10 @@ async def events(request: Request) -> Response:
 
 async def result(request: Request) -> Response:
     """The picture that was made."""
-    task = _task(request)
-    if not task.ended:
-        return _error(409, f"{task.name}: is not done yet")
-    return _result(task)
+    ticket = _ticket(request)
+    if not ticket.ended:
+        return _error(409, f"{ticket.name}: is not done yet")
+    return _result(ticket)
 
 
 async def models(request: Request) -> Response:
@@ -263,15 +263,15 @@ def _service(request: Request) -> Service:
     return request.app.state.service
 
 
-def _task(request: Request) -> Task:
-    task = _service(request).tasks.get(request.path_params["id"])
-    if task is None:
+def _ticket(request: Request) -> Ticket:
+    ticket = _service(request).tickets.get(request.path_params["id"])
+    if ticket is None:
         raise HTTPException(404, "there is no such job; its time may be up")
-    return task
+    return ticket
 
 
-async def _received(request: Request) -> Task:
-    """The task that a form asks for, in the queue."""
+async def _received(request: Request) -> Ticket:
+    """The ticket that a form asks for, in the queue."""
     service = _service(request)
     service.check()
     kind = request.headers.get("content-type", "").partition(";")[0]
@@ -286,14 +286,14 @@ async def _received(request: Request) -> Task:
         if not isinstance(file, UploadFile):
             raise HTTPException(422, "there is no picture; send it as the part 'file'")
         asked = Options.read({key: word for key, word in form.items() if isinstance(word, str)})
-        task = await run_in_threadpool(service.task, file.filename or "", file.file, asked)
+        ticket = await run_in_threadpool(service.ticket, file.filename or "", file.file, asked)
     except TimeoutError:
         raise HTTPException(408, "the request did not arrive in time") from None
     finally:
         await arriving.close()
         arriving.done()
-    service.enqueue(task)
-    return task
+    service.enqueue(ticket)
+    return ticket
 
 
 class _Arriving(Request):
@@ -326,9 +326,9 @@ class _Arriving(Request):
         self._service.incoming -= self._bytes
 
 
-async def _forget(service: Service, task: Task) -> None:
+async def _forget(service: Service, ticket: Ticket) -> None:
     # In the event loop, where Starlette would call a plain function in another thread.
-    service.forget(task)
+    service.forget(ticket)
 
 
 async def _gone(request: Request) -> None:
@@ -345,24 +345,24 @@ async def _within(seconds: float, event: asyncio.Event) -> bool:
     return True
 
 
-def _accepted(task: Task) -> Response:
-    return JSONResponse(task.as_json(), 202, {"Location": f"/v1/jobs/{task.id}"})
+def _accepted(ticket: Ticket) -> Response:
+    return JSONResponse(ticket.as_json(), 202, {"Location": f"/v1/jobs/{ticket.id}"})
 
 
-def _result(task: Task) -> Response:
-    if task.error is not None:
-        return _error(task.status, task.error)
-    return _Result(task)
+def _result(ticket: Ticket) -> Response:
+    if ticket.error is not None:
+        return _error(ticket.status, ticket.error)
+    return _Result(ticket)
 
 
 class _Result(FileResponse):
     """The picture that was made, which nothing deletes to make room while it is sent."""
 
-    def __init__(self, task: Task) -> None:
-        path, headers = task.job.output, {"Cache-Control": "no-store"}
+    def __init__(self, ticket: Ticket) -> None:
+        path, headers = ticket.job.output, {"Cache-Control": "no-store"}
         kind = _types()[format_of(path).name]
-        super().__init__(path, headers=headers, media_type=kind, filename=task.result)
-        self._task = task
+        super().__init__(path, headers=headers, media_type=kind, filename=ticket.result)
+        self._ticket = ticket
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
@@ -370,9 +370,9 @@ class _Result(FileResponse):
         async def noted(message: Message) -> None:
             await send(message)
             if scope["method"] != "HEAD" and message.get("more_body") is False:
-                self._task.set(fetched=True)
+                self._ticket.set(fetched=True)
 
-        with self._task.held():
+        with self._ticket.held():
             await super().__call__(scope, receive, noted)
 
 

@@ -1,4 +1,4 @@
-"""The service without HTTP: tasks, their queue, the processes that work, what is kept."""
+"""The service without HTTP: tickets, their queue, the processes that work, what is kept."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 #: Characters of a picture's name that are kept, and of its extension.
 _NAME, _EXTENSION = 100, 8
 
-#: Bytes that a task is counted for at least, so that failed ones do not pile up.
+#: Bytes that a ticket is counted for at least, so that failed ones do not pile up.
 _LEAST = 4096
 
 #: Seconds that a client is told to wait.
@@ -50,7 +50,7 @@ _REMEMBERED = 20
 
 
 @dataclass(eq=False)
-class Task:
+class Ticket:
     """A picture that somebody asked for, and what became of it.
 
     Attributes
@@ -153,7 +153,7 @@ class Service:
 
     Attributes
     ----------
-    tasks : dict of str to Task
+    tickets : dict of str to Ticket
         By id, until their results are deleted.
     incoming : int
         Bytes of requests that are arriving.
@@ -163,7 +163,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.tasks: dict[str, Task] = {}
+        self.tickets: dict[str, Ticket] = {}
         self.incoming = 0
         self._stored = 0
         self.counts: Counter[str] = Counter()
@@ -175,7 +175,7 @@ class Service:
 
     async def __aenter__(self) -> Self:
         self._folder = self._exit.enter_context(own_folder())
-        self._queue: asyncio.Queue[Task] = asyncio.Queue()
+        self._queue: asyncio.Queue[Ticket] = asyncio.Queue()
         self._slots = [asyncio.create_task(self._slot()) for _ in range(self.settings.workers)]
         return self
 
@@ -185,9 +185,9 @@ class Service:
         await asyncio.gather(*self._slots, return_exceptions=True)
         self._exit.close()
 
-    def of(self, state: str) -> list[Task]:
-        """The tasks in a state, oldest first."""
-        return [task for task in self.tasks.values() if task.state == state]
+    def of(self, state: str) -> list[Ticket]:
+        """The tickets in a state, oldest first."""
+        return [ticket for ticket in self.tickets.values() if ticket.state == state]
 
     @property
     def bytes(self) -> int:
@@ -215,8 +215,8 @@ class Service:
         if self.bytes > self.settings.space * MEGABYTE:
             raise HTTPException(503, "the service's disk is full", {"Retry-After": str(_LONGEST)})
 
-    def task(self, name: str, content: BinaryIO, options: Options) -> Task:
-        """A task of a picture, whose content it copies: not for the thread of the event loop.
+    def ticket(self, name: str, content: BinaryIO, options: Options) -> Ticket:
+        """A ticket of a picture, whose content it copies: not for the thread of the event loop.
 
         Raises
         ------
@@ -242,46 +242,46 @@ class Service:
             )
             (job,) = plan([source], None, order, naming)
             result = str(naming.name(Path(name), options.size, BESIDE))
-            return Task(name, result, options, job, max(_LEAST, source.stat().st_size))
+            return Ticket(name, result, options, job, max(_LEAST, source.stat().st_size))
         except BaseException:
             shutil.rmtree(folder)
             raise
 
-    def enqueue(self, task: Task) -> None:
-        """Let a task wait its turn, if there is a place."""
+    def enqueue(self, ticket: Ticket) -> None:
+        """Let a ticket wait its turn, if there is a place."""
         try:
             self.check()
         except HTTPException:
-            shutil.rmtree(task.job.source.parent)
+            shutil.rmtree(ticket.job.source.parent)
             raise
-        self.tasks[task.id] = task
-        self._stored += task.bytes
-        self._queue.put_nowait(task)
+        self.tickets[ticket.id] = ticket
+        self._stored += ticket.bytes
+        self._queue.put_nowait(ticket)
 
-    def forget(self, task: Task) -> None:
-        """Delete a task and its files, whatever it is at."""
-        if self.tasks.pop(task.id, None) is None:
+    def forget(self, ticket: Ticket) -> None:
+        """Delete a ticket and its files, whatever it is at."""
+        if self.tickets.pop(ticket.id, None) is None:
             return
-        self._stored -= task.bytes
-        if task.process is not None:
-            _kill(task.process)
-        if task.kept is not None:
-            task.kept.cancel()
-        if not task.ended:
+        self._stored -= ticket.bytes
+        if ticket.process is not None:
+            _kill(ticket.process)
+        if ticket.kept is not None:
+            ticket.kept.cancel()
+        if not ticket.ended:
             self.counts["deleted"] += 1
-        task.set(state="deleted", status=410, error="the picture was deleted")
-        shutil.rmtree(task.job.source.parent, ignore_errors=True)
+        ticket.set(state="deleted", status=410, error="the picture was deleted")
+        shutil.rmtree(ticket.job.source.parent, ignore_errors=True)
 
     async def drain(self) -> None:
         """Take no more, end what waits; let what runs finish and be fetched, if that is soon."""
         self._closing = True
-        for task in self.of("queued"):
-            self._end(task, 503, "the service is stopping")
-        running = [asyncio.create_task(task.away()) for task in self.of("running")]
+        for ticket in self.of("queued"):
+            self._end(ticket, 503, "the service is stopping")
+        running = [asyncio.create_task(ticket.away()) for ticket in self.of("running")]
         if running:
             await asyncio.wait(running, timeout=self.settings.stop_seconds)
-        for task in self.of("running"):
-            self._end(task, 503, "the service is stopping")
+        for ticket in self.of("running"):
+            self._end(ticket, 503, "the service is stopping")
 
     async def _slot(self) -> None:
         """Work with one process, and with the next one when that has ended."""
@@ -289,10 +289,10 @@ class Service:
         try:
             while True:
                 process = await self._living(process)
-                task = await self._queue.get()
+                ticket = await self._queue.get()
                 # It may have ended while it had nothing to do.
                 process = await self._living(process)
-                if task.state == "queued" and not await self._do(task, process):
+                if ticket.state == "queued" and not await self._do(ticket, process):
                     _kill(process)
                     await process.wait()
         finally:
@@ -316,75 +316,75 @@ class Service:
                 _log.error("no process can be started (%s)", error.strerror)
                 await asyncio.sleep(1)
 
-    async def _do(self, task: Task, process: Process) -> bool:
-        """Have a process do a task; says whether that can do another."""
+    async def _do(self, ticket: Ticket, process: Process) -> bool:
+        """Have a process do a ticket; says whether that can do another."""
         began = time.monotonic()
-        task.set(state="running", process=process)
+        ticket.set(state="running", process=process)
         seconds = self.settings.job_seconds
         answer: dict[str, Any] | None = None
         try:
             async with asyncio.timeout(seconds):
-                answer = await self._answer(task, process)
+                answer = await self._answer(ticket, process)
         except TimeoutError:
-            self._end(task, 503, f"not done in {seconds:g} s; ask for a smaller result")
+            self._end(ticket, 503, f"not done in {seconds:g} s; ask for a smaller result")
         finally:
-            task.process = None
-        if answer is not None and not task.ended:
+            ticket.process = None
+        if answer is not None and not ticket.ended:
             self.seconds += time.monotonic() - began
             self._recent.append(time.monotonic() - began)
-            self._end(task, answer["status"], answer.get("error"))
+            self._end(ticket, answer["status"], answer.get("error"))
             if "trace" in answer:
                 _log.error("%s", answer["trace"])
-        elif not task.ended:
-            self._end(task, 500, "the process that worked on the picture has ended")
+        elif not ticket.ended:
+            self._end(ticket, 500, "the process that worked on the picture has ended")
         return answer is not None
 
-    async def _answer(self, task: Task, process: Process) -> dict[str, Any] | None:
-        """Its last answer to a task; None where it ended before."""
+    async def _answer(self, ticket: Ticket, process: Process) -> dict[str, Any] | None:
+        """Its last answer to a ticket; None where it ended before."""
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(pickle.dumps((task.job, task.options.restorer)))
+            process.stdin.write(pickle.dumps((ticket.job, ticket.options.restorer)))
             await process.stdin.drain()
             while line := await process.stdout.readline():
                 answer: dict[str, Any] = json.loads(line)
                 if "status" in answer:
                     return answer
-                task.set(**answer)
+                ticket.set(**answer)
         except (OSError, ValueError):  # It was gone before it was asked, or in mid-word.
             pass
         return None
 
-    def _end(self, task: Task, status: int, error: str | None) -> None:
-        """Tell how a task ended; keep its result for a while."""
-        size = task.job.output.stat().st_size if status == 200 else 0
+    def _end(self, ticket: Ticket, status: int, error: str | None) -> None:
+        """Tell how a ticket ended; keep its result for a while."""
+        size = ticket.job.output.stat().st_size if status == 200 else 0
         space = self.settings.space
         if size > space * MEGABYTE:
-            task.job.output.unlink()
+            ticket.job.output.unlink()
             error = (
                 f"the result has {size / MEGABYTE:.1f} MB, and there is space for {space} (--space)"
             )
             status, size = 413, 0
         if error is not None:
-            source, output = str(task.job.source), str(task.job.output)
-            error = error.replace(output, task.result).replace(source, task.name)
-            if task.name not in error and task.result not in error:
-                error = f"{task.name}: {error}"
+            source, output = str(ticket.job.source), str(ticket.job.output)
+            error = error.replace(output, ticket.result).replace(source, ticket.name)
+            if ticket.name not in error and ticket.result not in error:
+                error = f"{ticket.name}: {error}"
         state: Literal["done", "failed"] = "done" if status == 200 else "failed"
         self.counts[state] += 1
-        task.job.source.unlink(missing_ok=True)
-        self._stored += size + _LEAST - task.bytes
-        task.bytes = size + _LEAST
-        task.set(
-            state=state, status=status, error=error, share=1.0 if status == 200 else task.share
+        ticket.job.source.unlink(missing_ok=True)
+        self._stored += size + _LEAST - ticket.bytes
+        ticket.bytes = size + _LEAST
+        ticket.set(
+            state=state, status=status, error=error, share=1.0 if status == 200 else ticket.share
         )
         loop = asyncio.get_running_loop()
-        task.kept = loop.call_later(self.settings.keep_seconds, self.forget, task)
-        with task.held():
+        ticket.kept = loop.call_later(self.settings.keep_seconds, self.forget, ticket)
+        with ticket.held():
             self._make_room()
 
     def _make_room(self) -> None:
-        for oldest in list(self.tasks.values()):
+        for oldest in list(self.tickets.values()):
             if self.bytes <= self.settings.space * MEGABYTE:
                 return
             if oldest.ended and not oldest.holders:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import sqrt
 from typing import TYPE_CHECKING
 
-from bigsharp.studies.draw import COLOURS, panels, series
+from bigsharp.studies.draw import PALETTE, panels, series
 from bigsharp.studies.results import Results
 from bigsharp.studies.study import Pair, Study, Verdict, base, by_scale, verdict
 from bigsharp.training.recipe import Recipe
@@ -58,7 +58,7 @@ def _draw(results: Results) -> Figure:
         fields = [outcome.receptive_field for outcome in deep]
         series(panel, fields, psnr, number, spread=spread, label="3 × 3 filters")
         panel.errorbar(shallow.receptive_field, results.psnr(_SRCNN, scale),
-                       results.spread(_SRCNN, scale), fmt="*", color=COLOURS[6], markersize=11,
+                       results.spread(_SRCNN, scale), fmt="*", color=PALETTE[6], markersize=11,
                        capsize=3, label=_SRCNN)  # fmt: skip
         panel.set_xticks(fields)
         panel.set_xlabel("receptive field (pixels)")

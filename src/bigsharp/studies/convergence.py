@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bigsharp.studies.draw import COLOURS, MARKERS, panels
+from bigsharp.studies.draw import MARKERS, PALETTE, panels
 from bigsharp.studies.results import Results
 from bigsharp.studies.study import CLIP, Study, Verdict, base, by_sgd, in_db, verdict
 from bigsharp.training.recipe import Recipe
@@ -38,7 +38,7 @@ def _draw(results: Results) -> Figure:
         for number, outcome in enumerate(results.outcomes):
             points = outcome.curve
             panel.plot([p[key] for p in points], [p[f"psnr_x{_SCALE}"] for p in points],
-                       color=COLOURS[number], marker=MARKERS[number], markersize=3.5,
+                       color=PALETTE[number], marker=MARKERS[number], markersize=3.5,
                        label=outcome.label)  # fmt: skip
         panel.set_xscale("log")
         panel.set_xlabel("steps" if key == "step" else "seconds of training")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bigsharp.studies.draw import COLOURS, MARKERS, panels, series
+from bigsharp.studies.draw import MARKERS, PALETTE, panels, series
 from bigsharp.studies.results import Results
 from bigsharp.studies.study import Pair, Study, Verdict, base, by_scale, verdict
 from bigsharp.training.recipe import Recipe
@@ -39,7 +39,7 @@ def _draw(results: Results) -> Figure:
         for place, label in zip(x, _SETS, strict=True):
             for outcome in (o for o in results.of(label) if o.psnr):
                 panel.plot(place, outcome.psnr[f"{scale:g}"], MARKERS[number],
-                           color=COLOURS[number], alpha=0.35, markersize=4)  # fmt: skip
+                           color=PALETTE[number], alpha=0.35, markersize=4)  # fmt: skip
         panel.set_xticks(x, [label.split()[0] for label in _SETS])
         panel.set_xlabel("training images")
         panel.set_title(f"×{scale}", loc="left", weight="bold")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: The palette of Okabe and Ito, but its yellow, which white paper swallows.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
 
 _STYLE: Any = {
@@ -55,7 +55,7 @@ def series(
 ) -> None:
     """A line with a marker at each value, in the `number`-th colour; spreads as bars."""
     style: dict[str, Any] = {
-        "color": COLOURS[number],
+        "color": PALETTE[number],
         "marker": MARKERS[number],
         "capsize": 3,
     } | settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bigsharp.studies.draw import COLOURS, panels, series
+from bigsharp.studies.draw import PALETTE, panels, series
 from bigsharp.studies.results import Outcome, Results
 from bigsharp.studies.study import Study, Verdict, base, verdict
 from bigsharp.training.recipe import Recipe
@@ -30,7 +30,7 @@ def _draw(results: Results) -> Figure:
                        textcoords="offset points", fontsize=9)  # fmt: skip
         panel.set_title(f"×{scale}", loc="left", weight="bold")
         panel.margins(y=0.12)
-    axes[3].bar(recursions, outcome.weights, color=COLOURS[3])
+    axes[3].bar(recursions, outcome.weights, color=PALETTE[3])
     axes[3].set_title("learned weight", loc="left", weight="bold")
     for panel in axes:
         panel.set_xticks(recursions[3::4])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import nan
 from typing import TYPE_CHECKING
 
-from bigsharp.studies.draw import COLOURS
+from bigsharp.studies.draw import PALETTE
 from bigsharp.studies.results import Outcome, Results
 from bigsharp.studies.study import CLIP, Study, Verdict, base, by_sgd, in_db, verdict
 from bigsharp.training.recipe import Recipe
@@ -50,7 +50,7 @@ def _draw(results: Results) -> Figure:
             for residual in (True, False):
                 steps, psnr = _curve(results.first(_label(depth, residual, rate)))
                 for each in (panel, whole):
-                    each.plot(steps, psnr, "-" if residual else ":", color=COLOURS[number],
+                    each.plot(steps, psnr, "-" if residual else ":", color=PALETTE[number],
                               marker="o" if residual else "x", markersize=3.5,
                               label=f"{rate:g}, {'residual' if residual else 'not'}")  # fmt: skip
         panel.set_title(f"{depth} layers", loc="left", weight="bold")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import nan
 from typing import TYPE_CHECKING, Any
 
-from bigsharp.studies.draw import COLOURS, MARKERS, panels
+from bigsharp.studies.draw import MARKERS, PALETTE, panels
 from bigsharp.studies.results import Results
 from bigsharp.studies.study import CLIP, Study, Verdict, base, by_sgd, in_db, verdict
 from bigsharp.training.recipe import Recipe
@@ -37,7 +37,7 @@ def _draw(results: Results) -> Figure:
     figure, (curves, norms) = panels(2, height=3.6)
     for number, label in enumerate(_MODELS):
         style: dict[str, Any] = {
-            "color": COLOURS[number],
+            "color": PALETTE[number],
             "marker": MARKERS[number],
             "markersize": 4,
         }
