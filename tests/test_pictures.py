@@ -201,7 +201,7 @@ def test_without_openimageio_deep_pictures_alone_are_refused(
 ) -> None:
     monkeypatch.setitem(sys.modules, "OpenImageIO", None)
     (tmp_path / "deep.png").write_bytes(png(2, 1, 16, 0, b"\0abcd"))
-    with pytest.raises(BigsharpError, match=r"deep\.png: such pictures .* need OpenImageIO"):
+    with pytest.raises(BigsharpError, match=r"deep\.png: such pictures need OpenImageIO"):
         enlarge("deep.png")
     (tmp_path / "plain.png").write_bytes(png(2, 1, 8, 0, b"\0ab"))
     assert enlarge("plain.png").size == (4, 2)
@@ -531,6 +531,22 @@ def test_formats_that_are_only_recognised(enlarge, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(BigsharpError, match=words):
             enlarge(name)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(34712, "JPEG 2000"), (34887, "LERC"), (50002, "JPEG XL"), (999, "number")]
+)
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_tiff_s_compression_that_nothing_reads(
+    enlarge, tmp_path: Path, number: int, name: str, depth: int
+) -> None:
+    content = tiff(
+        bytes(2 * depth), _256=(3, [4]), _257=(3, [4]), _258=(3, [depth]), _259=(3, [number]),
+        _262=(3, [1]), _277=(3, [1]), _278=(3, [4]),
+    )  # fmt: skip
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(BigsharpError, match=f"a.tif: TIFF's compression by {name}.* not supported"):
+        enlarge("a.tif")
 
 
 def test_a_name_too_long_and_a_link_to_itself(tmp_path: Path, command) -> None:

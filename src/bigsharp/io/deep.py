@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array, from_unit, peak_of, to_unit
+
+#: What libtiff says of a compression that it was built without, or has never had.
+_NO_DECODER = re.compile("is not (configured|implemented)")
 
 
 def read(path: Path, page: int = 0, white_is_zero: bool = False) -> tuple[Array, Array | None]:
@@ -31,6 +35,8 @@ def read(path: Path, page: int = 0, white_is_zero: bool = False) -> tuple[Array,
     ------
     OSError
         It cannot be decoded.
+    NotImplementedError
+        Its compression is one that this build of OpenImageIO does not know.
     BigsharpError
         OpenImageIO is not installed.
     """
@@ -38,8 +44,8 @@ def read(path: Path, page: int = 0, white_is_zero: bool = False) -> tuple[Array,
         import OpenImageIO as oiio
     except ImportError:
         raise BigsharpError(
-            "such pictures of more than 8 bits need OpenImageIO, of which not every machine has a "
-            "build (pip install openimageio); or save it with 8 bits"
+            "such pictures need OpenImageIO, of which not every machine has a build (pip install "
+            "openimageio); or save it as PNG of 8 bits"
         ) from None
 
     config = oiio.ImageSpec()
@@ -52,7 +58,8 @@ def read(path: Path, page: int = 0, white_is_zero: bool = False) -> tuple[Array,
         kind = oiio.UINT8 if spec.format.basesize() == 1 else oiio.UINT16
         values = file.read_image(page, 0, 0, spec.nchannels, kind)
         if values is None:
-            raise OSError(file.geterror())
+            said = file.geterror()
+            raise (NotImplementedError if _NO_DECODER.search(said) else OSError)(said)
         premultiplied = not spec.get_int_attribute("oiio:UnassociatedAlpha", 0)
         last = spec.alpha_channel
     finally:

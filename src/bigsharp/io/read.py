@@ -210,16 +210,41 @@ class Reader:
         if bits > 8 and photometric in tiff.LABS:
             raise BigsharpError(f"{self.name}: LAB of 16 bits is not supported; save it as RGB")
         planar = tags.get(tiff.PLANAR, 1) == 2 and tags.get(tiff.SAMPLES, 1) > 1
-        if self._image is None or ((bits > 8 or planar) and photometric in (0, 1, 2)):
-            picture = Picture(*deep.read(self._path(), place, photometric == 0))
-            orientation = metadata.orientation_of(exif)
+        compression = tags.get(tiff.COMPRESSION, 1)
+        if (
+            self._image is None
+            or ((bits > 8 or planar) and photometric in (0, 1, 2))
+            or compression == tiff.WEBP  # Pillow's wheels have it not.
+        ):
+            picture, turned = self._by_openimageio(place, photometric, compression)
         else:
-            self._image.seek(place)
-            self._image.load()
-            picture = from_pil(self._image, self.name)
-            orientation = 1  # Pillow turns a TIFF upright itself.
+            picture, turned = self._by_pillow(place), True
         info = _info_of_tags(tags, exif, picture)
+        orientation = 1 if turned else metadata.orientation_of(exif)
         return _upright(replace(picture, info=info), orientation)
+
+    def _by_pillow(self, place: int) -> Picture:
+        """A page of a TIFF, which Pillow turns upright itself."""
+        assert self._image is not None
+        self._image.seek(place)
+        self._image.load()
+        return from_pil(self._image, self.name)
+
+    def _by_openimageio(
+        self, place: int, photometric: int, compression: int
+    ) -> tuple[Picture, bool]:
+        """A page of a TIFF, and whether it is upright already."""
+        try:
+            return Picture(*deep.read(self._path(), place, photometric == 0)), False
+        except NotImplementedError:
+            # Of 16 bits, Pillow holds grey alone.
+            if self._image is not None and self._image.mode == "I;16" and photometric == 1:
+                return self._by_pillow(place), True
+            called = tiff.COMPRESSIONS.get(compression, f"number {compression}")
+            raise BigsharpError(
+                f"{self.name}: TIFF's compression by {called} is not supported; save it with "
+                "another, such as LZW"
+            ) from None
 
     def _path(self) -> Path:
         """The file as one with a name that OpenImageIO takes."""
@@ -287,10 +312,6 @@ def _one_sentence(name: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.strerror:
             raise BigsharpError(f"{name}: cannot be read ({error.strerror})") from None
-        if "support is not configured" in str(error):
-            raise BigsharpError(
-                f"{name}: its compression is not supported; save it as PNG"
-            ) from None
         # The decoders meet damaged files with exceptions of a dozen types, some of which say
         # nothing to a user.
         silent = isinstance(error, KeyError | IndexError | struct.error) or not str(error)
