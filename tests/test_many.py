@@ -141,6 +141,18 @@ def test_several_files_patterns_and_lists(upscale, tree: Path) -> None:
     assert "no picture fits" in upscale("pictures/*.tif", "-o", "x").stderr
 
 
+def test_a_picture_that_is_named_twice_is_done_once(upscale, tree: Path) -> None:
+    (tree / "list.txt").write_text("pictures/a.png\npictures/in/../a.png\n")
+    (tree / "pictures" / "link.png").symlink_to("a.png")
+    named = ("pictures/a.png", "./pictures/a.png", "pictures/?.png", "@list.txt", "pictures")
+    done = upscale(*named, "-o", "big")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert written(tree / "big") == {"a.png": (20, 16), "b.jpg": (22, 16), "link.png": (20, 16)}
+    assert len(done.stdout.splitlines()) == 3
+    assert upscale("pictures/a.png", "pictures/a.png", "-o", "one.png").returncode == 0
+    assert (tree / "one.png").is_file()
+
+
 def test_results_beside_their_originals_are_not_enlarged_again(upscale, tree: Path) -> None:
     first = {"a.png": (10, 8), "a-x2.png": (20, 16), "b.jpg": (11, 8), "b-x2.jpg": (22, 16)}
     assert upscale("pictures").returncode == 0
@@ -166,6 +178,11 @@ def test_names_are_made_of_a_template(upscale, tree: Path) -> None:
         "{stme}{ext}": "{stem}",
         "../{stem}{ext}": "folder",
         "{": "made of",
+        "{}": "made of",
+        "{stem.__class__}{ext}": "made of",
+        "{stem[0]}{ext}": "made of",
+        "{stem!r}{ext}": "made of",
+        "{stem:>99}{ext}": "made of",
     }.items():
         done = upscale("pictures", "-o", "other", "--name", template)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)

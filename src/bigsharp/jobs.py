@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Formatter
 from typing import get_args
 
 import numpy as np
@@ -148,12 +149,17 @@ class Naming:
         scale = None if size.scale is None else f"{size.scale:.4g}"
         fields = {"stem": source.stem, "ext": extension, "size": str(size),
                   "scale": scale, "model": Path(self.model).stem}  # fmt: skip
+        known = {key: value for key, value in fields.items() if value is not None}
         template = self.template or default
         try:
-            name = template.format_map({k: v for k, v in fields.items() if v is not None})
-        except (KeyError, ValueError, IndexError, AttributeError):
-            known = ", ".join(f"{{{key}}}" for key, value in fields.items() if value is not None)
-            raise BigsharpError(f"{template!r}: a name is made of {known}") from None
+            # What else `str.format` takes would reach into objects, or make a name of gigabytes.
+            for _, field_name, spec, conversion in Formatter().parse(template):
+                if field_name is not None and (field_name not in known or spec or conversion):
+                    raise ValueError
+            name = template.format_map(known)
+        except ValueError:
+            made_of = ", ".join(f"{{{key}}}" for key in known)
+            raise BigsharpError(f"{template!r}: a name is made of {made_of}") from None
         if not name or Path(name).is_absolute() or ".." in Path(name).parts:
             raise BigsharpError(f"{template!r}: a name stays in its folder")
         return Path(name)
@@ -179,7 +185,7 @@ def plan(
     ----------
     inputs : sequence of str or path
         Files, folders, patterns such as ``*.png``, ``@LIST`` for a text file of them, one a line,
-        or ``-`` for standard input.
+        or ``-`` for standard input. A picture named twice is done once.
     output : path, optional
         A file; or a folder where there is more than one input, a folder among
         them, or a name that is a folder or ends in ``/``. By default each result goes beside its
@@ -199,9 +205,10 @@ def plan(
     """
     if naming.overwrite and naming.skip_existing:
         raise BigsharpError("`overwrite` and `skip_existing` exclude each other")
+    inputs = list(dict.fromkeys(inputs))
     folder = _output_folder(inputs, output)
     jobs = []
-    for source, within in _find(inputs, recursive, folder):
+    for source, within in _once(_find(inputs, recursive, folder)):
         if folder is not None:
             place = folder / within / naming.name(source, size, IN_FOLDER)
         elif output is not None:
@@ -289,6 +296,16 @@ def _find(
             yield from ((match, Path()) for match in matches if match.is_file())
         else:
             yield path, Path()
+
+
+def _once(found: Iterator[tuple[Path, Path]]) -> Iterator[tuple[Path, Path]]:
+    """Each picture once, however often it is named; a link is one of its own."""
+    seen = set()
+    for source, within in found:
+        place = (_place(source.parent), os.path.normcase(source.name))
+        if place not in seen:
+            seen.add(place)
+            yield source, within
 
 
 def _in_folder(folder: Path, recursive: bool, output: Path | None) -> Iterator[tuple[Path, Path]]:
