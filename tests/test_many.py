@@ -293,6 +293,61 @@ def test_an_end_in_the_middle_leaves_whole_files_alone(
     assert not list((tree / "big").glob(".part-*"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="files without a name are Linux's")
+def test_a_kill_in_the_middle_leaves_nothing(tree: Path) -> None:
+    from bigsharp.io.files import whole_file
+
+    frames = [Image.new("L", (600, 600), k) for k in range(60)]
+    frames[0].save(tree / "in.tif", save_all=True, append_images=frames[1:])
+    line = [
+        sys.executable,
+        "-m",
+        "bigsharp",
+        "upscale",
+        "in.tif",
+        "-m",
+        "bicubic",
+        "-o",
+        "big/a.tif",
+    ]
+    process = subprocess.Popen([*line, "-s", "4"], cwd=tree)
+    open_files = Path(f"/proc/{process.pid}/fd")
+    while not any("big/" in str(path.readlink()) for path in open_files.iterdir()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert list((tree / "big").iterdir()) == []
+    umask = os.umask(0o027)
+    try:
+        with whole_file(tree / "big" / "b") as file:
+            file.write(b"all")
+    finally:
+        os.umask(umask)
+    assert (tree / "big" / "b").read_bytes() == b"all"
+    assert (tree / "big" / "b").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("place", ["no /proc", "no O_TMPFILE"])
+def test_files_are_whole_where_all_have_names(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    from bigsharp.io import files
+
+    if place == "no O_TMPFILE":
+        monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY | os.O_CREAT, raising=False)
+    else:
+        monkeypatch.setattr(files, "_DESCRIPTORS", tree / "none")
+    with files.whole_file(tree / "b") as file:
+        assert len(list(tree.glob(".part-*"))) == 1
+        file.write(b"all")
+    assert (tree / "b").read_bytes() == b"all"
+    with pytest.raises(ValueError, match="halfway"), files.whole_file(tree / "b"):
+        raise ValueError("halfway")
+    assert (tree / "b").read_bytes() == b"all"
+    assert not list(tree.glob(".part-*"))
+
+
 def test_a_job_can_be_pickled_and_planned_from_python(tree: Path) -> None:
     import pickle
 
