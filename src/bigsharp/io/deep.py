@@ -10,8 +10,9 @@ import numpy as np
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array, from_unit, peak_of, to_unit
 
-#: What libtiff says of a compression that it was built without, or has never had.
-_NO_DECODER = re.compile("is not (configured|implemented)")
+#: What its libraries say of a compression that they were built without or have never had, and of
+#: JPEG 2000 of other components.
+_NO_DECODER = re.compile("is not (configured|implemented)|are supported")
 
 
 def read(path: Path, page: int = 0, white_is_zero: bool = False) -> tuple[Array, Array | None]:
@@ -36,7 +37,7 @@ def read(path: Path, page: int = 0, white_is_zero: bool = False) -> tuple[Array,
     OSError
         It cannot be decoded.
     NotImplementedError
-        Its compression is one that this build of OpenImageIO does not know.
+        This build of OpenImageIO does not know its compression, or its kind of pixels.
     BigsharpError
         OpenImageIO is not installed.
     """
@@ -52,15 +53,16 @@ def read(path: Path, page: int = 0, white_is_zero: bool = False) -> tuple[Array,
     config["oiio:UnassociatedAlpha"] = 1
     file = oiio.ImageInput.open(str(path), config)
     if file is None:
-        raise OSError(oiio.geterror())
+        raise _fault(oiio.geterror())
     try:
         spec = file.spec(page)
         kind = oiio.UINT8 if spec.format.basesize() == 1 else oiio.UINT16
         values = file.read_image(page, 0, 0, spec.nchannels, kind)
         if values is None:
-            said = file.geterror()
-            raise (NotImplementedError if _NO_DECODER.search(said) else OSError)(said)
-        premultiplied = not spec.get_int_attribute("oiio:UnassociatedAlpha", 0)
+            raise _fault(file.geterror())
+        # It says so of TIFF alone; the others' is never multiplied.
+        stored = spec.get_int_attribute("oiio:UnassociatedAlpha", 0)
+        premultiplied = file.format_name() == "tiff" and not stored
         last = spec.alpha_channel
     finally:
         file.close()
@@ -73,6 +75,10 @@ def read(path: Path, page: int = 0, white_is_zero: bool = False) -> tuple[Array,
     if white_is_zero and pixels.dtype == np.uint16:
         pixels = np.uint16(peak_of(np.uint16)) - pixels
     return pixels, alpha
+
+
+def _fault(said: str) -> OSError | NotImplementedError:
+    return NotImplementedError(said) if _NO_DECODER.search(said) else OSError(said)
 
 
 def _divided(pixels: Array, alpha: Array) -> Array:

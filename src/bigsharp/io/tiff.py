@@ -26,6 +26,9 @@ _LARGEST = (1 << 32) - 1
 #: Bytes of a strip before it is compressed.
 _STRIP = 1 << 18
 
+#: PHOTOMETRIC of grey, RGB, a palette and YCbCr.
+PALETTE, PLAIN = 3, (0, 1, 2, 3, 6)
+
 #: PHOTOMETRIC of CIE's, ICC's and ITU's L*a*b*.
 LABS = (8, 9, 10)
 
