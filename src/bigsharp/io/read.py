@@ -18,6 +18,7 @@ from typing import IO, Any, Literal, Self
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.GifImagePlugin import GifImageFile
 
 from bigsharp.defaults import MAX_PIXELS
 from bigsharp.errors import BigsharpError, NoPicture
@@ -57,6 +58,9 @@ _NOT_SUPPORTED = re.compile("(?i)unsupported|not supported|unimplemented|unknown
 
 #: Formats whose further pictures are frames. Those of others are layers, previews or sizes.
 _ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
+
+#: What a GIF's frame says that is to be cleared before the next (GIF89a, section 23).
+_GOES = 2
 
 #: Bytes of a file in which its samples' depth is looked for.
 _HEAD = 1 << 16
@@ -189,6 +193,8 @@ class Reader:
         else:
             image.load()
             picture = from_pil(image, self.name)
+            if isinstance(image, GifImageFile):
+                _see_to_disposal(image)
         info = replace(picture.info, format=self.format, colour=self._colour)
         orientation = metadata.orientation_of(image.getexif())
         if self.count == 1:
@@ -403,6 +409,18 @@ def _refusal(prefix: bytes) -> str:
 
 def _frames_of(image: Image.Image | None) -> int:
     return getattr(image, "n_frames", 1) if image and image.format in _ANIMATED else 1
+
+
+def _see_to_disposal(image: GifImageFile) -> None:
+    """See that the rectangle of a GIF's frame becomes clear, if the frame is to go.
+
+    Where the file has no transparent colour, Pillow would fill it with some palette's first.
+    """
+    if image.disposal_method != _GOES or "transparency" in image.info:
+        return
+    if image.dispose is not None and image.dispose.mode != "RGBA":
+        image.im, image._mode = image.convert("RGBA").im, "RGBA"
+        image.dispose = Image.new("RGBA", image.dispose.size).im
 
 
 def _common(name: str) -> str:
