@@ -374,6 +374,7 @@ def test_memory_is_bounded(upscale, tree: Path) -> None:
     assert set(written(tree / "big")) == {"a.png", "b.jpg"}
     done = upscale("pictures/large.tif", "-o", "large.tif", "--memory", "1.5 GiB", "--scale", 3)
     assert (done.returncode, done.stderr) == (0, "")
+    assert upscale("pictures/a.png", "-o", "any.png", "--memory", "1000000000000G").returncode == 0
     for words in ("255M", "2x", "-1G", "lots", "1e999G"):
         done = upscale("pictures/a.png", "--memory", words)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
