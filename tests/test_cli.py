@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -6,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,6 +215,36 @@ def test_output_that_nobody_takes_is_one_line(photo: Path, tmp_path: Path) -> No
             done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True)
         assert done.returncode == 2
         assert done.stderr == "bigsharp: standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", ["upscale -m bicubic in.bmp -s 4 -o -", "models", "--help"])
+def test_a_pipe_that_is_closed_and_streams_that_are(
+    tmp_path: Path, words: str, unbuffered: str
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "in.bmp")
+    line = [sys.executable, "-m", "bigsharp", *words.split()]
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+
+    def run(**options: Any) -> tuple[int, str]:
+        done = subprocess.run(line, cwd=tmp_path, env=environment, text=True,
+                              stderr=subprocess.PIPE, **options)  # fmt: skip
+        return done.returncode, done.stderr
+
+    read, write = os.pipe()
+    with subprocess.Popen(line, cwd=tmp_path, env=environment, stdout=write,
+                          stderr=subprocess.PIPE, text=True) as process:  # fmt: skip
+        os.close(write)
+        os.read(read, 10 if "in.bmp" in line else 0)  # As `head` does, of more than a pipe holds.
+        os.close(read)
+        _, errors = process.communicate()
+    assert (process.returncode, errors) == (1, "")
+    closed = run(preexec_fn=lambda: os.close(1))
+    assert closed == (2, "bigsharp: standard output: Bad file descriptor\n")
+    for number in (0, 2):
+        alone = run(preexec_fn=lambda number=number: os.close(number), stdout=subprocess.DEVNULL)
+        assert alone == (0, "")
 
 
 def test_a_full_disk_leaves_nothing(command, photo: Path, tmp_path: Path) -> None:

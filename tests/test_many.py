@@ -142,6 +142,18 @@ def test_several_files_patterns_and_lists(upscale, tree: Path) -> None:
     assert "no picture fits" in upscale("pictures/*.tif", "-o", "x").stderr
 
 
+def test_a_picture_that_is_named_twice_is_done_once(upscale, tree: Path) -> None:
+    (tree / "list.txt").write_text("pictures/a.png\npictures/in/../a.png\n")
+    (tree / "pictures" / "link.png").symlink_to("a.png")
+    named = ("pictures/a.png", "./pictures/a.png", "pictures/?.png", "@list.txt", "pictures")
+    done = upscale(*named, "-o", "big")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert written(tree / "big") == {"a.png": (20, 16), "b.jpg": (22, 16), "link.png": (20, 16)}
+    assert len(done.stdout.splitlines()) == 3
+    assert upscale("pictures/a.png", "pictures/a.png", "-o", "one.png").returncode == 0
+    assert (tree / "one.png").is_file()
+
+
 def test_results_beside_their_originals_are_not_enlarged_again(upscale, tree: Path) -> None:
     first = {"a.png": (10, 8), "a-x2.png": (20, 16), "b.jpg": (11, 8), "b-x2.jpg": (22, 16)}
     assert upscale("pictures").returncode == 0
@@ -167,6 +179,11 @@ def test_names_are_made_of_a_template(upscale, tree: Path) -> None:
         "{stme}{ext}": "{stem}",
         "../{stem}{ext}": "folder",
         "{": "made of",
+        "{}": "made of",
+        "{stem.__class__}{ext}": "made of",
+        "{stem[0]}{ext}": "made of",
+        "{stem!r}{ext}": "made of",
+        "{stem:>99}{ext}": "made of",
     }.items():
         done = upscale("pictures", "-o", "other", "--name", template)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -277,6 +294,61 @@ def test_an_end_in_the_middle_leaves_whole_files_alone(
     assert not list((tree / "big").glob(".part-*"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="files without a name are Linux's")
+def test_a_kill_in_the_middle_leaves_nothing(tree: Path) -> None:
+    from bigsharp.io.files import whole_file
+
+    frames = [Image.new("L", (600, 600), k) for k in range(60)]
+    frames[0].save(tree / "in.tif", save_all=True, append_images=frames[1:])
+    line = [
+        sys.executable,
+        "-m",
+        "bigsharp",
+        "upscale",
+        "in.tif",
+        "-m",
+        "bicubic",
+        "-o",
+        "big/a.tif",
+    ]
+    process = subprocess.Popen([*line, "-s", "4"], cwd=tree)
+    open_files = Path(f"/proc/{process.pid}/fd")
+    while not any("big/" in str(path.readlink()) for path in open_files.iterdir()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert list((tree / "big").iterdir()) == []
+    umask = os.umask(0o027)
+    try:
+        with whole_file(tree / "big" / "b") as file:
+            file.write(b"all")
+    finally:
+        os.umask(umask)
+    assert (tree / "big" / "b").read_bytes() == b"all"
+    assert (tree / "big" / "b").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("place", ["no /proc", "no O_TMPFILE"])
+def test_files_are_whole_where_all_have_names(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    from bigsharp.io import files
+
+    if place == "no O_TMPFILE":
+        monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY | os.O_CREAT, raising=False)
+    else:
+        monkeypatch.setattr(files, "_DESCRIPTORS", tree / "none")
+    with files.whole_file(tree / "b") as file:
+        assert len(list(tree.glob(".part-*"))) == 1
+        file.write(b"all")
+    assert (tree / "b").read_bytes() == b"all"
+    with pytest.raises(ValueError, match="halfway"), files.whole_file(tree / "b"):
+        raise ValueError("halfway")
+    assert (tree / "b").read_bytes() == b"all"
+    assert not list(tree.glob(".part-*"))
+
+
 def test_a_job_can_be_pickled_and_planned_from_python(tree: Path) -> None:
     import pickle
 
@@ -303,6 +375,7 @@ def test_memory_is_bounded(upscale, tree: Path) -> None:
     assert set(written(tree / "big")) == {"a.png", "b.jpg"}
     done = upscale("pictures/large.tif", "-o", "large.tif", "--memory", "1.5 GiB", "--scale", 3)
     assert (done.returncode, done.stderr) == (0, "")
+    assert upscale("pictures/a.png", "-o", "any.png", "--memory", "1000000000000G").returncode == 0
     for words in ("255M", "2x", "-1G", "lots", "1e999G"):
         done = upscale("pictures/a.png", "--memory", words)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)

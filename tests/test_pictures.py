@@ -201,7 +201,7 @@ def test_without_openimageio_deep_pictures_alone_are_refused(
 ) -> None:
     monkeypatch.setitem(sys.modules, "OpenImageIO", None)
     (tmp_path / "deep.png").write_bytes(png(2, 1, 16, 0, b"\0abcd"))
-    with pytest.raises(BigsharpError, match=r"deep\.png: such pictures .* need OpenImageIO"):
+    with pytest.raises(BigsharpError, match=r"deep\.png: such pictures need OpenImageIO"):
         enlarge("deep.png")
     (tmp_path / "plain.png").write_bytes(png(2, 1, 8, 0, b"\0ab"))
     assert enlarge("plain.png").size == (4, 2)
@@ -455,6 +455,33 @@ def test_a_gif_s_frames_can_become_clear_again(enlarge, tmp_path: Path) -> None:
         assert np.abs(seen[frame[..., 3] > 0].astype(int) - frame[frame[..., 3] > 0]).max() <= 3
 
 
+def test_a_gif_s_frames_are_cleared_without_a_transparent_colour(enlarge, tmp_path: Path) -> None:
+    palettes = [(255, 0, 0), (0, 0, 255), (0, 255, 0)]
+    parts = []
+    for k, (left, width) in enumerate([(0, 6), (0, 2), (4, 2)]):
+        image = Image.new("P", (width, 2))
+        image.putpalette(palettes[k])
+        buffer = io.BytesIO()
+        image.save(buffer, "GIF")
+        content = buffer.getvalue()
+        at = content.index(b",", 13)
+        table = bytes(palettes[k]) + bytes(3)
+        control = b"!\xf9\x04\x08\x05\0\0\0"  # To be cleared after 50 ms.
+        place = b"," + struct.pack("<HHHHB", left, 0, width, 2, 0x80)
+        parts.append(control + place + table + content[at + 10 :].rstrip(b";"))
+    head = b"GIF89a" + struct.pack("<HHBBB", 6, 2, 0x80, 0, 0) + bytes(palettes[0]) + bytes(3)
+    (tmp_path / "in.gif").write_bytes(head + b"".join(parts) + b";")
+    result = enlarge("in.gif", "out.png", 1)
+    found = []
+    for k in range(3):
+        result.seek(k)
+        found.append(np.asarray(result.convert("RGBA"))[0, [0, 2, 5]].tolist())
+    clear = [0, 0, 0, 0]
+    assert found[0] == [[255, 0, 0, 255]] * 3
+    assert found[1] == [[0, 0, 255, 255], clear, clear]
+    assert found[2] == [clear, clear, [0, 255, 0, 255]]
+
+
 @pytest.mark.parametrize("name", ["PNG", "GIF", "WEBP"])
 def test_an_animation_is_not_in_memory_whole(tmp_path: Path, name: str) -> None:
     made: list[weakref.ref[np.ndarray]] = []
@@ -531,6 +558,22 @@ def test_formats_that_are_only_recognised(enlarge, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(BigsharpError, match=words):
             enlarge(name)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(34712, "JPEG 2000"), (34887, "LERC"), (50002, "JPEG XL"), (999, "number")]
+)
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_tiff_s_compression_that_nothing_reads(
+    enlarge, tmp_path: Path, number: int, name: str, depth: int
+) -> None:
+    content = tiff(
+        bytes(2 * depth), _256=(3, [4]), _257=(3, [4]), _258=(3, [depth]), _259=(3, [number]),
+        _262=(3, [1]), _277=(3, [1]), _278=(3, [4]),
+    )  # fmt: skip
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(BigsharpError, match=f"a.tif: TIFF's compression by {name}.* not supported"):
+        enlarge("a.tif")
 
 
 def test_a_name_too_long_and_a_link_to_itself(tmp_path: Path, command) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import bigsharp
+from bigsharp.errors import BigsharpError
 from programs import program
 
 #: Version 7, or what Debian calls version 6.
@@ -89,6 +90,10 @@ KINDS = [
     ("-depth 8 -compress RLE", "packbits.tif"),
     ("-colors 13 -type Palette -compress none", "palette.tif"),
     ("-monochrome -compress Group4", "fax.tif"),
+    ("-depth 8 -compress WebP -define webp:lossless=true", "webp.tif"),
+    ("-depth 8 -compress ZSTD", "zstd.tif"),
+    ("-colorspace Gray -depth 16 -compress ZSTD", "zstd16.tif"),
+    ("-colorspace Gray -depth 16 -compress LZMA", "lzma16.tif"),
     ("-colorspace Gray -depth 16 -define quantum:polarity=min-is-white", "negative.tif"),
     (f"-depth 16 {TRANSPARENT}", "alpha16.tif"),
     ("-quality 92 -sampling-factor 4:2:0", "photo.jpg"),
@@ -112,6 +117,8 @@ KINDS = [
     ("-depth 8 -compress none", "words.ppm"),
     ("-depth 16 -compress none", "words16.ppm"),
     ("-depth 16", "deep.sgi"),
+    (f"-depth 16 {TRANSPARENT}", "alpha16.sgi"),
+    (f"-depth 16 {TRANSPARENT} -quality 0", "alpha16.jp2"),
     ("-depth 8 -quality 0", "exact.jp2"),
     ("-depth 16 -quality 0", "deep.jp2"),
     ("-colorspace Gray -depth 16 -quality 0", "grey16.jp2"),
@@ -132,6 +139,25 @@ def test_what_imagemagick_makes_is_read_as_it_reads_it(
     lossy = name.endswith("jpg") or name == "photo.webp"
     limit = 4 * 257 if lossy else 256 if name == "palette.tif" else 0
     assert np.abs(found - expected).max() <= limit
+
+
+#: Sound files that are not read, by ImageMagick's words.
+REFUSED = [
+    (f"-colorspace CMYK -depth 8 {TRANSPARENT}", "cmyk.tif", "5 channels"),
+    (f"{TRANSPARENT} -colors 13 -type PaletteMatte -define tiff:alpha=associated", "palette.tif",
+     "2 channels"),
+    (f"-colorspace Gray -depth 16 {TRANSPARENT} -quality 0", "grey.jp2", "components"),
+    (f"-depth 8 {TRANSPARENT}", "alpha.pcx", "PCX mode"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "name", "said"), REFUSED, ids=[name for _, name, _ in REFUSED])
+def test_what_is_sound_and_not_read_is_not_called_damaged(
+    source: Path, tmp_path: Path, words: str, name: str, said: str
+) -> None:
+    tool(MAGICK, source, *words.split(), tmp_path / name)
+    with pytest.raises(BigsharpError, match=rf"{name}: .*({said}.*not supp|not supp.*{said})"):
+        bigsharp.upscale(tmp_path / name, 1, output=tmp_path / "out.png")
 
 
 #: libvips' options for a kind of picture.

@@ -296,12 +296,22 @@ def test_progress_is_told_from_none_to_all(
         (np.zeros((3, 0), np.uint8), "none of them 0"),
         (np.zeros(3, np.uint8), "shape"),
         (np.full((3, 3), np.nan), "not a number"),
+        (np.full((3, 3), -np.inf), "infinite"),
+        (np.linspace(-255, 0, 9).reshape(3, 3), "go down to -255, and black is 0"),
+        (np.full((3, 3, 4), -0.6, np.float16), "go down to -0.6"),
+        (np.full((3, 3), 2.0), "go to 2, and white is 1"),
         ([[1, 2]], "not list"),
     ],
 )
 def test_arrays_that_are_no_picture(array: object, words: str) -> None:
     with pytest.raises(BigsharpError, match=words):
         bigsharp.upscale(array, scale=2, model="bicubic")  # type: ignore[type-var]
+
+
+def test_floats_a_little_beyond_black_and_white_are_clipped() -> None:
+    overshot = np.linspace(-0.3, 1.3, 256).reshape(16, 16)
+    result = bigsharp.upscale(overshot, scale=2, model="bicubic")
+    assert (result.min(), result.max()) == (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ for verb in (
 
 
 #: What a system says of output that it cannot take.
-_NOT_TAKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE)
+_NOT_TAKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
 
 
 class _Ended(BaseException):
@@ -72,6 +72,7 @@ class _Ended(BaseException):
 
 def main() -> NoReturn:
     """Run the command line; errors meant for people become one line and exit status 2."""
+    _make_sound()
     _make_printable()
     logging.basicConfig(format="bigsharp: %(message)s")
     # What decoders say of odd files beside their exceptions is no news to a user.
@@ -80,6 +81,7 @@ def main() -> NoReturn:
     try:
         with told_to_end(_end):
             status = app(standalone_mode=False)
+            sys.stdout.flush()
     except BigsharpError as error:
         _fail(str(error))
     except _Ended as end:
@@ -89,11 +91,13 @@ def main() -> NoReturn:
         _fail(f"not enough memory; {pictures.SMALLER}")
     except OSError as error:
         # A path that no system takes, say; or nobody takes what is printed.
-        if error.filename is None and error.errno not in _NOT_TAKEN:
+        if error.filename is None and error.errno not in (*_NOT_TAKEN, errno.EPIPE):
             raise
         if error.filename is None:
             # Else Python tries once more at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if error.errno == errno.EPIPE:  # Who closes a pipe has enough, as `head` has.
+            sys.exit(1)
         _fail(f"{error.filename or 'standard output'}: {error.strerror}")
     except Exception as error:
         # A mistake in the command's own words: Typer's exceptions, whatever its version, have this.
@@ -101,6 +105,22 @@ def main() -> NoReturn:
             raise
         _fail(_with_hint(error.format_message()))
     sys.exit(status or 0)
+
+
+def _make_sound() -> None:
+    """See that there are three standard streams, and that what is written is written whole."""
+    for number, (name, way) in enumerate([("stdin", "r"), ("stdout", "w"), ("stderr", "w")]):
+        stream = getattr(sys, name)
+        if stream is None:
+            # Else the next file that is opened would have its number. What is written to standard
+            # output is an error as it was.
+            nothing = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+        # Where Python does not buffer, a write can take a part and say no word.
+        if stream is None or isinstance(getattr(stream, "buffer", None), io.RawIOBase):
+            setattr(sys, name, open(number, way, closefd=False))  # noqa: SIM115
 
 
 def _make_printable() -> None:

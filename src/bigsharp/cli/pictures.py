@@ -139,7 +139,7 @@ def bound_memory(size: str) -> None:
     """
     found = re.fullmatch(r"([\d.]+) *([kmg]?)(?:i?b)?", size.strip().lower())
     try:
-        bound = int(float(found[1]) * _UNITS[found[2]]) if found else 0
+        bound = min(int(float(found[1]) * _UNITS[found[2]]), sys.maxsize) if found else 0
     except (ValueError, OverflowError):
         bound = 0
     if bound < _LEAST:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array, from_unit, peak_of, to_unit
+
+#: What its libraries say of a compression that they were built without or have never had, and of
+#: JPEG 2000 of other components.
+_NO_DECODER = re.compile("is not (configured|implemented)|are supported")
 
 
 def read(path: Path, page: int = 0, white_is_zero: bool = False) -> tuple[Array, Array | None]:
@@ -31,6 +36,8 @@ def read(path: Path, page: int = 0, white_is_zero: bool = False) -> tuple[Array,
     ------
     OSError
         It cannot be decoded.
+    NotImplementedError
+        This build of OpenImageIO does not know its compression, or its kind of pixels.
     BigsharpError
         OpenImageIO is not installed.
     """
@@ -38,22 +45,24 @@ def read(path: Path, page: int = 0, white_is_zero: bool = False) -> tuple[Array,
         import OpenImageIO as oiio
     except ImportError:
         raise BigsharpError(
-            "such pictures of more than 8 bits need OpenImageIO, of which not every machine has a "
-            "build (pip install openimageio); or save it with 8 bits"
+            "such pictures need OpenImageIO, of which not every machine has a build (pip install "
+            "openimageio); or save it as PNG of 8 bits"
         ) from None
 
     config = oiio.ImageSpec()
     config["oiio:UnassociatedAlpha"] = 1
     file = oiio.ImageInput.open(str(path), config)
     if file is None:
-        raise OSError(oiio.geterror())
+        raise _fault(oiio.geterror())
     try:
         spec = file.spec(page)
         kind = oiio.UINT8 if spec.format.basesize() == 1 else oiio.UINT16
         values = file.read_image(page, 0, 0, spec.nchannels, kind)
         if values is None:
-            raise OSError(file.geterror())
-        premultiplied = not spec.get_int_attribute("oiio:UnassociatedAlpha", 0)
+            raise _fault(file.geterror())
+        # It says so of TIFF alone; the others' is never multiplied.
+        stored = spec.get_int_attribute("oiio:UnassociatedAlpha", 0)
+        premultiplied = file.format_name() == "tiff" and not stored
         last = spec.alpha_channel
     finally:
         file.close()
@@ -66,6 +75,10 @@ def read(path: Path, page: int = 0, white_is_zero: bool = False) -> tuple[Array,
     if white_is_zero and pixels.dtype == np.uint16:
         pixels = np.uint16(peak_of(np.uint16)) - pixels
     return pixels, alpha
+
+
+def _fault(said: str) -> OSError | NotImplementedError:
+    return NotImplementedError(said) if _NO_DECODER.search(said) else OSError(said)
 
 
 def _divided(pixels: Array, alpha: Array) -> Array:

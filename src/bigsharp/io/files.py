@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from bigsharp.errors import BigsharpError
+
+#: Where Linux names what a process has open.
+_DESCRIPTORS = Path("/proc/self/fd")
 
 
 class _File(io.BufferedRandom):
@@ -26,7 +30,8 @@ def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a file that takes its place at `path` when all is written, or not at all.
 
     Its folder is made where it is missing. A symbolic link stays one; the file it points to is
-    replaced.
+    replaced. Where the system has files without a name (Linux, on most file systems), a process
+    that is killed leaves nothing; elsewhere, a file called ``.part-…``.
 
     Raises
     ------
@@ -39,15 +44,36 @@ def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Not `tempfile`: what that makes is private, and a picture has the usual permissions.
         part = target.parent / f".part-{secrets.token_hex(8)}"
-        with _File(io.FileIO(part, "x+")) as file:
+        with _File(_new(part)) as file:
             temporary = part
             yield file
-        temporary.replace(target)
+            file.flush()
+            _give_name(file.raw, part)
+        part.replace(target)
     except OSError as error:
         raise BigsharpError(f"{path}: cannot be written ({error.strerror or error})") from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _new(part: Path) -> io.FileIO:
+    """A new file, without a name where it can be given one later."""
+    if sys.platform == "linux" and _DESCRIPTORS.is_dir():
+        with suppress(OSError):
+            return io.FileIO(os.open(part.parent, os.O_TMPFILE | os.O_RDWR, 0o666), "r+")
+    return io.FileIO(part, "x+")
+
+
+def _give_name(file: io.RawIOBase, name: Path) -> None:
+    """Give a file a name if it has none (open(2), O_TMPFILE)."""
+    if name.exists():
+        return
+    folder = os.open(_DESCRIPTORS, os.O_RDONLY)
+    try:
+        os.link(str(file.fileno()), name, src_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

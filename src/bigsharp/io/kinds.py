@@ -13,8 +13,10 @@ from bigsharp.image.arrays import Array
 from bigsharp.io.picture import Picture
 from bigsharp.io.pil import from_pil, to_pil
 
-#: A float this far beyond white was meant to be 255, or is light of a scene.
+#: A float this far beyond white, or as far below black, was meant for another range, or is light
+#: of a scene; what a resampled picture has of both is less.
 _BEYOND_WHITE = 1.5
+_BELOW_BLACK = 1 - _BEYOND_WHITE
 
 
 def as_bytes(image: Any) -> bytes | None:
@@ -103,6 +105,10 @@ def _check_floats(array: Array) -> None:
         raise BigsharpError(
             f"the array's floats go to {array.max():g}, and white is 1: divide by 255, or give "
             "uint8"
+        )
+    if array.min() < _BELOW_BLACK:
+        raise BigsharpError(
+            f"the array's floats go down to {array.min():g}, and black is 0: bring them to [0, 1]"
         )
 
 

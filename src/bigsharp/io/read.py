@@ -18,6 +18,7 @@ from typing import IO, Any, Literal, Self
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.GifImagePlugin import GifImageFile
 
 from bigsharp.defaults import MAX_PIXELS
 from bigsharp.errors import BigsharpError, NoPicture
@@ -52,8 +53,14 @@ _MARKS = {
 }
 _BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"isom": "video", b"mp42": "video"}
 
+#: What Pillow says of a sound file that it does not read.
+_NOT_SUPPORTED = re.compile("(?i)unsupported|not supported|unimplemented|unknown pcx mode")
+
 #: Formats whose further pictures are frames. Those of others are layers, previews or sizes.
 _ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
+
+#: What a GIF's frame says that is to be cleared before the next (GIF89a, section 23).
+_GOES = 2
 
 #: Bytes of a file in which its samples' depth is looked for.
 _HEAD = 1 << 16
@@ -186,6 +193,8 @@ class Reader:
         else:
             image.load()
             picture = from_pil(image, self.name)
+            if isinstance(image, GifImageFile):
+                _see_to_disposal(image)
         info = replace(picture.info, format=self.format, colour=self._colour)
         orientation = metadata.orientation_of(image.getexif())
         if self.count == 1:
@@ -210,16 +219,45 @@ class Reader:
         if bits > 8 and photometric in tiff.LABS:
             raise BigsharpError(f"{self.name}: LAB of 16 bits is not supported; save it as RGB")
         planar = tags.get(tiff.PLANAR, 1) == 2 and tags.get(tiff.SAMPLES, 1) > 1
-        if self._image is None or ((bits > 8 or planar) and photometric in (0, 1, 2)):
-            picture = Picture(*deep.read(self._path(), place, photometric == 0))
-            orientation = metadata.orientation_of(exif)
+        if (
+            self._image is None
+            or ((bits > 8 or planar) and photometric in (0, 1, 2))
+            or tags.get(tiff.COMPRESSION) == tiff.WEBP  # Pillow's wheels have it not.
+        ):
+            picture, turned = self._by_openimageio(place, tags)
         else:
-            self._image.seek(place)
-            self._image.load()
-            picture = from_pil(self._image, self.name)
-            orientation = 1  # Pillow turns a TIFF upright itself.
+            picture, turned = self._by_pillow(place), True
         info = _info_of_tags(tags, exif, picture)
+        orientation = 1 if turned else metadata.orientation_of(exif)
         return _upright(replace(picture, info=info), orientation)
+
+    def _by_pillow(self, place: int) -> Picture:
+        """A page of a TIFF, which Pillow turns upright itself."""
+        assert self._image is not None
+        self._image.seek(place)
+        self._image.load()
+        return from_pil(self._image, self.name)
+
+    def _by_openimageio(self, place: int, tags: Any) -> tuple[Picture, bool]:
+        """A page of a TIFF, and whether it is upright already."""
+        photometric, samples = tags.get(tiff.PHOTOMETRIC, 1), tags.get(tiff.SAMPLES, 1)
+        if photometric not in tiff.PLAIN or (photometric == tiff.PALETTE and samples > 1):
+            raise BigsharpError(
+                f"{self.name}: TIFF of {samples} channels of this kind (photometric "
+                f"interpretation {photometric}) is not supported; save it as RGB"
+            )
+        try:
+            return Picture(*deep.read(self._path(), place, photometric == 0)), False
+        except NotImplementedError:
+            # Of 16 bits, Pillow holds grey alone.
+            if self._image is not None and self._image.mode == "I;16" and photometric == 1:
+                return self._by_pillow(place), True
+            compression = tags.get(tiff.COMPRESSION, 1)
+            called = tiff.COMPRESSIONS.get(compression, f"number {compression}")
+            raise BigsharpError(
+                f"{self.name}: TIFF's compression by {called} is not supported; save it with "
+                "another, such as LZW"
+            ) from None
 
     def _path(self) -> Path:
         """The file as one with a name that OpenImageIO takes."""
@@ -287,15 +325,16 @@ def _one_sentence(name: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.strerror:
             raise BigsharpError(f"{name}: cannot be read ({error.strerror})") from None
-        if "support is not configured" in str(error):
-            raise BigsharpError(
-                f"{name}: its compression is not supported; save it as PNG"
-            ) from None
-        # The decoders meet damaged files with exceptions of a dozen types, some of which say
-        # nothing to a user.
-        silent = isinstance(error, KeyError | IndexError | struct.error) or not str(error)
-        reason = "" if silent else f" ({error})"
-        raise BigsharpError(f"{name}: damaged or truncated{reason}") from None
+        raise BigsharpError(f"{name}: {_fault(error)}") from None
+
+
+def _fault(error: Exception) -> str:
+    """What a decoder's exception says to a user; they are of a dozen types."""
+    words = str(error)
+    if isinstance(error, NotImplementedError) or _NOT_SUPPORTED.search(words):
+        return f"not supported ({words}); save it as PNG"
+    silent = isinstance(error, KeyError | IndexError | struct.error) or not words
+    return "damaged or truncated" + ("" if silent else f" ({words})")
 
 
 def _opened(source: str | Path | bytes) -> Any:
@@ -328,7 +367,7 @@ def _decoder(file: IO[bytes], prefix: bytes, is_tiff: bool) -> Image.Image | Non
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
             # All but TGA are known by their first bytes.
             if accept and not is_tiff:
-                raise BigsharpError(f"damaged or truncated ({error})") from None
+                raise BigsharpError(_fault(error)) from None
     if is_tiff:
         return None
     raise NoPicture(_refusal(prefix))
@@ -370,6 +409,18 @@ def _refusal(prefix: bytes) -> str:
 
 def _frames_of(image: Image.Image | None) -> int:
     return getattr(image, "n_frames", 1) if image and image.format in _ANIMATED else 1
+
+
+def _see_to_disposal(image: GifImageFile) -> None:
+    """See that the rectangle of a GIF's frame becomes clear, if the frame is to go.
+
+    Where the file has no transparent colour, Pillow would fill it with some palette's first.
+    """
+    if image.disposal_method != _GOES or "transparency" in image.info:
+        return
+    if image.dispose is not None and image.dispose.mode != "RGBA":
+        image.im, image._mode = image.convert("RGBA").im, "RGBA"
+        image.dispose = Image.new("RGBA", image.dispose.size).im
 
 
 def _common(name: str) -> str:

@@ -26,8 +26,20 @@ _LARGEST = (1 << 32) - 1
 #: Bytes of a strip before it is compressed.
 _STRIP = 1 << 18
 
+#: PHOTOMETRIC of grey, RGB, a palette and YCbCr.
+PALETTE, PLAIN = 3, (0, 1, 2, 3, 6)
+
 #: PHOTOMETRIC of CIE's, ICC's and ITU's L*a*b*.
 LABS = (8, 9, 10)
+
+#: WebP's COMPRESSION, and what those are called that not every library decodes.
+WEBP = 50001
+COMPRESSIONS = {
+    **dict.fromkeys((33003, 33004, 33005, 34712), "JPEG 2000"),
+    **{34661: "JBIG", 34676: "SGILog", 34677: "SGILog24", 34887: "LERC", 34892: "lossy JPEG"},
+    **{34925: "LZMA", 34933: "PNG", 34934: "JPEG XR", 50000: "ZSTD", WEBP: "WebP"},
+    **{50002: "JPEG XL", 52546: "JPEG XL"},
+}
 
 SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 STRIPS, SAMPLES, ROWS, COUNTS, X_DPI, Y_DPI = 273, 277, 278, 279, 282, 283

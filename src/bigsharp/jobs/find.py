@@ -36,12 +36,11 @@ def is_several(words: str) -> bool:
 
 
 def find_pictures(
-    inputs: Sequence[str | Path],
-    recursive: bool,
-    output: Path | None,
-    lists: frozenset[str] = frozenset(),
+    inputs: Sequence[str | Path], recursive: bool, output: Path | None
 ) -> Iterator[tuple[Path, Path]]:
     """Every picture, and the folder that it lies in within the input that it was found by.
+
+    Each comes once, however often it is named; a link is one of its own.
 
     Parameters
     ----------
@@ -49,14 +48,24 @@ def find_pictures(
         As `plan` takes them.
     output : Path, optional
         A folder that is not looked into.
-    lists : set of str
-        The places of the lists that led here.
 
     Raises
     ------
     BigsharpError
         A folder, pattern or list stands for none, or cannot be read.
     """
+    seen = set()
+    for source, within in _find(inputs, recursive, output, frozenset()):
+        place = (place_of(source.parent), os.path.normcase(source.name))
+        if place not in seen:
+            seen.add(place)
+            yield source, within
+
+
+def _find(
+    inputs: Sequence[str | Path], recursive: bool, output: Path | None, lists: frozenset[str]
+) -> Iterator[tuple[Path, Path]]:
+    """The same, as often as they are named; `lists` are the places of those that led here."""
     for words in inputs:
         if not str(words):
             raise BigsharpError("an empty name is no picture")
@@ -65,11 +74,10 @@ def find_pictures(
             raise BigsharpError("- is standard input, and no other picture goes with it")
         if not os.path.lexists(path) and str(words).startswith("@"):
             name = str(words)[1:]
-            if place_of(Path(name)) in lists:
+            place = place_of(Path(name))
+            if place in lists:
                 raise BigsharpError(f"{name}: names itself")
-            yield from find_pictures(
-                _lines(name), recursive, output, lists | {place_of(Path(name))}
-            )
+            yield from _find(_lines(name), recursive, output, lists | {place})
         elif is_folder(path):
             yield from _in_folder(path, recursive, output)
         elif not os.path.lexists(path) and glob.has_magic(str(words)):

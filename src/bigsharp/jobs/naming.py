@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 
 from bigsharp.errors import BigsharpError
 from bigsharp.io.formats import Format, format_named, format_of, is_written
@@ -71,12 +72,17 @@ class Naming:
         scale = None if size.scale is None else f"{size.scale:.4g}"
         fields = {"stem": source.stem, "ext": extension, "size": str(size),
                   "scale": scale, "model": self.model and Path(self.model).stem}  # fmt: skip
+        known = {key: value for key, value in fields.items() if value is not None}
         template = self.template or default
         try:
-            name = template.format_map({k: v for k, v in fields.items() if v is not None})
-        except (KeyError, ValueError, IndexError, AttributeError):
-            known = ", ".join(f"{{{key}}}" for key, value in fields.items() if value is not None)
-            raise BigsharpError(f"{template!r}: a name is made of {known}") from None
+            # What else `str.format` takes would reach into objects, or make a name of gigabytes.
+            for _, field_name, spec, conversion in Formatter().parse(template):
+                if field_name is not None and (field_name not in known or spec or conversion):
+                    raise ValueError
+            name = template.format_map(known)
+        except ValueError:
+            made_of = ", ".join(f"{{{key}}}" for key in known)
+            raise BigsharpError(f"{template!r}: a name is made of {made_of}") from None
         if not name or Path(name).is_absolute() or ".." in Path(name).parts:
             raise BigsharpError(f"{template!r}: a name stays in its folder")
         return Path(name)

@@ -28,7 +28,7 @@ def plan(
     ----------
     inputs : sequence of str or path
         Files, folders, patterns such as ``*.png``, ``@LIST`` for a text file of them, one a line,
-        or ``-`` for standard input.
+        or ``-`` for standard input. A picture named twice is done once.
     output : path, optional
         A file; or a folder where there is more than one input, a folder among
         them, or a name that is a folder or ends in ``/``. By default each result goes beside its
@@ -46,6 +46,7 @@ def plan(
     """
     if naming.overwrite and naming.skip_existing:
         raise BigsharpError("`overwrite` and `skip_existing` exclude each other")
+    inputs = list(dict.fromkeys(inputs))
     folder = _output_folder(inputs, output)
     jobs = []
     for source, within in find_pictures(inputs, recursive, folder):
