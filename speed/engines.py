@@ -133,7 +133,8 @@ def main() -> None:
     head = ["effective GFLOP/s", *(f"{side}²" for side in sides), "× ONNX Runtime"]
     head.append(f"of {peak:.0f} GFLOP/s of multiply-adds")
     head += ["memory at 1024²", "ready in"] if released else []
-    show(f"engines {options.model}", head, rows, options.keep)
+    models = [options.model] if released else []
+    show(f"engines {options.model}", head, rows, options.keep, models)
 
 
 if __name__ == "__main__":

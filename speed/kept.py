@@ -1,4 +1,4 @@
-"""Tables of measured speeds: printed, and kept for tools/tables.py, which lays them into docs."""
+"""Tables of what is measured: printed, and kept for tools/tables.py, which lays them into docs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bigsharp import kernels
+from bigsharp.benchmark.methods import digest_of_model
 from bigsharp.benchmark.report import machine
 
 FILE = Path(__file__).parents[1] / "docs" / "speed.json"
@@ -22,8 +23,14 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def show(name: str, head: Sequence[str], rows: Sequence[Sequence[str]], keep: bool) -> None:
-    """Print a table, and keep it, with what it was measured on."""
+def show(
+    name: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    keep: bool,
+    models: Sequence[str] = (),
+) -> None:
+    """Print a table, and keep it, with the machine and the weights of the models it is of."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in [head, *rows]:
         print(
@@ -32,6 +39,12 @@ def show(name: str, head: Sequence[str], rows: Sequence[Sequence[str]], keep: bo
     if keep:
         kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
         where = f"{machine()}, {kernels.instructions() or 'no native engine'}"
-        kept[name] = {"machine": where, "head": list(head), "rows": [list(row) for row in rows]}
+        digests = {model: digest for model in models if (digest := digest_of_model(model))}
+        kept[name] = {
+            "machine": where,
+            "weights": digests,
+            "head": list(head),
+            "rows": [list(row) for row in rows],
+        }
         text = json.dumps(dict(sorted(kept.items())), ensure_ascii=False, indent=1)
         FILE.write_text(text + "\n", encoding="utf-8")

@@ -47,7 +47,8 @@ def main() -> None:
             rows.append(
                 [name, *(f"{fmean(several):.1f} s" for several in zip(*rounds, strict=True))]
             )
-    show("many", ["", "one at a time", "two at once"], rows, options.keep)
+    models = sorted({model for _, _, model in CASES.values()})
+    show("many", ["", "one at a time", "two at once"], rows, options.keep, models)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def main() -> None:
                 if number:  # the first round warms up
                     seconds.setdefault((name, scale), []).append(time.process_time() - began)
     rows = [[f"`{name}`", *(f"{min(seconds[name, s]):.2f} s" for s in SCALES)] for name in METHODS]
-    show("methods", ["", *(f"×{scale}" for scale in SCALES)], rows, options.keep)
+    show("methods", ["", *(f"×{scale}" for scale in SCALES)], rows, options.keep, METHODS)
 
 
 if __name__ == "__main__":

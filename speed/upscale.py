@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from bigsharp.defaults import MODEL
 from kept import arguments, show
 
 #: Of the small picture; the result at ×2 has a megapixel, and four in the second case.
@@ -38,7 +39,7 @@ def run(image: Path, engine: str, tile: int) -> tuple[float, float]:
     """Seconds and peak resident megabytes of one command."""
     output = image.with_suffix(".out.png")
     words = ["-m", "bigsharp", "upscale", image, "-o", output, "--scale", "2", "-q", "-y"]
-    words += ["--engine", engine, "--tile", str(tile)]
+    words += ["--model", MODEL, "--engine", engine, "--tile", str(tile)]
     if engine == "ncnn":
         words = [Path(__file__).with_name("with_ncnn.py"), image, output]
     began = time.perf_counter()
@@ -71,7 +72,7 @@ def main() -> None:
     head = [""]
     for side in SIDES:
         head += [f"{side}² → {2 * side}²", "× ONNX Runtime", "memory"]
-    show("upscale", head, list(cells.values()), options.keep)
+    show("upscale", head, list(cells.values()), options.keep, [MODEL])
 
 
 if __name__ == "__main__":

@@ -3,7 +3,10 @@
 import ast
 import doctest
 import importlib
+import re
 import runpy
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,46 +19,108 @@ PACKAGE = Path(bigsharp.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def nodes(tree: ast.AST, everywhere: bool) -> Iterator[ast.AST]:
+    """What a module consists of: everything, or what runs when it is imported."""
+    for node in ast.iter_child_nodes(tree):
+        typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if everywhere or not (typing or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            yield node
+            yield from nodes(node, everywhere)
+
+
 def imports(path: Path, everywhere: bool = True) -> Iterator[str]:
-    """The modules that a file imports; on its outermost level alone, or everywhere."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree) if everywhere else tree.body:
+    """The modules that a file imports, anywhere or when it is imported itself."""
+    for node in nodes(ast.parse(path.read_text(encoding="utf-8")), everywhere):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "names are written out"
             yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
-def within(name: str, *packages: str) -> bool:
-    return any(name == package or name.startswith(f"{package}.") for package in packages)
-
-
 def module(path: Path) -> str:
-    return str(path.relative_to(PACKAGE))
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def tree() -> dict[str, int]:
+    """In which line of the page's tree each module or package stands."""
+    lines = PAGE.split("```")[1].split("src/bigsharp/\n")[1].splitlines()
+    found = [re.match(r"  ((?:\w+(?:/|\.py)\s+)+)", line) for line in lines]
+    return {
+        name.removesuffix("/").removesuffix(".py"): number
+        for number, match in enumerate(found)
+        if match
+        for name in match[1].split()
+    }
+
+
+def table() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Where the page lets each library be imported: by whole modules, and inside functions."""
+    rows = re.findall(r"^\|(.+)\|(.+)\|(.+)\|$", PAGE, re.MULTILINE)[2:]
+    return {
+        library.strip(): (tuple(outside.split()), tuple(inside.split()))
+        for libraries, outside, inside in rows
+        for library in libraries.split(",")
+    }
+
+
+TREE, LIBRARIES = tree(), table()
+
+
+def part(path: Path) -> str:
+    """The module or package of the tree that a file belongs to."""
+    return module(path).split("/")[0].removesuffix(".py")
+
+
+def test_the_page_says_where_everything_stands() -> None:
+    assert {part(path) for path in MODULES} - {"__init__", "__main__"} == set(TREE)
+    assert {"PIL", "torch", "typer", "torchvision"} <= set(LIBRARIES)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module)
-def test_the_rules_of_the_house(path: Path) -> None:
+def test_a_module_imports_only_what_stands_above_it(path: Path) -> None:
+    here = part(path)
+    for name in {name.split(".")[1] for name in imports(path) if name.startswith("bigsharp.")}:
+        if name == "_native":
+            assert module(path) == "kernels.py"
+        assert here != "image" or name == "image"
+        if name in TREE and here in TREE:
+            assert here == name or TREE[name] <= TREE[here], name
+        if name in ("server", "studies"):
+            assert here in ("cli", name), name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module)
+def test_a_library_is_imported_only_where_the_page_says(path: Path) -> None:
     place = module(path)
-    for name in imports(path):
-        if place.startswith("image/"):
-            assert within(name, "bigsharp.image") or not within(name, "bigsharp"), name
-        if place.startswith(("restoration/", "engines/", "weights/", "io/", "scoring/")):
-            forbidden = ("bigsharp.training", "bigsharp.benchmark", "bigsharp.cli", "bigsharp.api")
-            assert not within(name, *forbidden), name
-        if not place.startswith("cli/") and place != "__main__.py":
-            assert not within(name, "typer", "bigsharp.cli"), name
-        if not place.startswith("server/"):
-            assert not within(name, "starlette", "uvicorn"), name
-            assert place.startswith("cli/") or not within(name, "bigsharp.server"), name
-        if not place.startswith(("studies/", "cli/")):
-            assert not within(name, "bigsharp.studies"), name
-        if name == "bigsharp._native" or name.startswith("bigsharp._native."):
-            assert place == "kernels.py"
-    if not place.startswith(("networks/", "training/")) and place != "engines/torch.py":
-        for name in imports(path, everywhere=False):
-            assert not within(name, "torch"), name
+    for everywhere in (False, True):
+        for name in {name.split(".")[0] for name in imports(path, everywhere)}:
+            if name in sys.stdlib_module_names or name in ("bigsharp", "numpy"):
+                continue
+            outside, inside = LIBRARIES[name]
+            assert place.startswith((*outside, *inside) if everywhere else outside), name
+
+
+@pytest.mark.parametrize(
+    ("name", "libraries"),
+    [
+        ("bigsharp", set()),
+        ("bigsharp.cli", {"typer"}),
+        ("bigsharp.image.resize", {"numpy"}),
+        ("bigsharp.classic", {"numpy"}),
+        ("bigsharp.jobs", {"numpy", "PIL"}),
+        ("bigsharp.benchmark.measure", {"numpy", "PIL"}),
+    ],
+)
+def test_what_is_imported_with_a_module(name: str, libraries: set[str]) -> None:
+    script = f"import sys, {name}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    loaded = {word.split(".")[0] for word in done.stdout.split()}
+    assert name.split(".")[0] in loaded, done.stderr
+    assert loaded & {*LIBRARIES, "numpy"} == libraries
 
 
 def test_the_exported_names() -> None:

@@ -13,13 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bigsharp import weights
 from bigsharp.benchmark import published, table
+from bigsharp.benchmark.measure import measure
 from bigsharp.benchmark.records import Record, RecordFile
 from bigsharp.benchmark.run import benchmark, check
+from bigsharp.benchmark.tasks import TASKS
 from bigsharp.errors import BigsharpError
 from bigsharp.io.read import read
+from bigsharp.restoration.models import available_models
 from bigsharp.scoring import metrics, protocol
-from bigsharp.scoring.sets import find_images
+from bigsharp.scoring.sets import SETS, find_images
 
 PUBLISHED = protocol.PROTOCOLS["published"]
 
@@ -76,8 +80,6 @@ def test_other_weights_under_the_same_name_are_scored_anew(
     mine.write_bytes(Path(model).read_bytes())
     path = tmp_path / "records.jsonl"
     benchmark([str(photos)], [2], [str(mine)], kept=RecordFile(path))
-    from bigsharp import weights
-
     mine.write_bytes(weights.path("vdsr", ".onnx").read_bytes())
     benchmark([str(photos)], [2], [str(mine)], kept=RecordFile(path))
     assert len({record["weights"] for record in lines(path)}) == 2
@@ -363,10 +365,41 @@ def test_photos_are_enlarged_after_jpeg_by_one_model_or_two(photos: Path) -> Non
     assert cleaned.mean.psnr != plain.mean.psnr
 
 
+def test_a_task_is_measured_in_one_call(photos: Path) -> None:
+    found = {str(photos): sorted(photos.iterdir())}
+    task = TASKS["photo"].changed(scales=[3, 2], levels=[90, 30], methods=["bicubic"])
+    measured = measure(task, found)
+    assert [result.label for result in measured.results] == [
+        "×3, q 90", "×3, q 30", "×2, q 90", "×2, q 30",
+    ]  # fmt: skip
+    assert [row.scale for row in measured.grid.rows] == [r.label for r in measured.results]
+    assert list(measured.methods) == ["bicubic"]
+    rules = protocol.choose(quality=30)
+    assert measured.results[3].mean == benchmark(found, [2], ["bicubic"], rules=rules)[0].mean
+
+
+def test_every_task_is_scored_by_models_that_are_there(photos: Path) -> None:
+    released = {*available_models(), *weights.names(), "input"}
+    for name, task in TASKS.items():
+        assert task.name == name
+        assert set(task.data) <= set(SETS)
+        assert {model for words in task.methods for model in words.split(">")} <= released
+        assert task.changed() == task
+        for rules in task.rules:
+            for strength in task.strengths:
+                rules.check(strength)
+
+
 def test_the_command_scores_every_task(photos: Path, tmp_path: Path, command) -> None:
-    done = command("benchmark", "--task", "photo", "--data", photos, "--scale", "2", "--level",
-                   "30,90", "--methods", "bicubic", "-o", tmp_path / "photo")  # fmt: skip
+    done = command("benchmark", "--task", "photo", "--data", photos, "--scale", "2",
+                   "--level", "30,90", "--methods", "bicubic", "--report", "-o",
+                   tmp_path / "photo")  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+    page = (tmp_path / "photo" / "report.html").read_text()
+    for quality in (30, 90):
+        assert f"<b>published, LR in JPEG of quality {quality}</b>" in page
+        assert page.count(f"<td>×2, q {quality}</td>") == 1 + 5
+        assert (tmp_path / "photo" / "figures" / f"photos-x2-q{quality}-img_0.png").exists()
     text = (tmp_path / "photo" / "table.md").read_text()
     assert "×2, q 30" in text
     assert "×2, q 90" in text
@@ -387,7 +420,8 @@ def test_the_command_scores_every_task(photos: Path, tmp_path: Path, command) ->
             "JPEG has whole qualities from 1 to 100, not",
         ),
         (["--task", "photo", "--level", "9.5"], "JPEG has whole qualities"),
-        (["--task", "photo", "--report"], "--report shows one protocol"),
+        (["--task", "photo", "--level", "30,9.5"], "JPEG has whole qualities"),
+        (["--task", "deblock", "--scale", "3"], "--scale: deblock keeps a picture's size; give --"),
         (["--task", "deblock", "--protocol", "8bit-lr"], "--protocol is for upscaling"),
         (["--task", "upscale", "--methods", "input"], "keep their size; take bicubic"),
     ],

@@ -71,8 +71,12 @@ def test_what_a_report_shows(image_sets: Path, photos: Path) -> None:
     chosen = choose_images(["baby", "2:1,2,3,4"], images)
     assert [len(shown) for shown in chosen.values()] == [1, 0, 1]
     assert chosen[str(photos)][0][1] == Box(1, 2, 3, 4)
-    with pytest.raises(BigsharpError, match="no image is called 'cat'"):
-        choose_images(["cat"], images)
+    for name, told in (
+        ("253072.png", r"'253072.png'; did you mean '253027.\w+'\? \(`crop`, of Set5, B100, "),
+        ("cat", r"'cat'; there are baby.png, .* …"),
+    ):
+        with pytest.raises(BigsharpError, match=f"no image is called {told}"):
+            choose_images([name], images)
 
 
 def test_in_a_browser_the_slider_moves_and_the_tables_sort(browser, page: Path) -> None:

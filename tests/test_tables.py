@@ -1,5 +1,6 @@
 """Numbers in the README and docs are those of the kept records and of the released weights."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,17 @@ def test_every_table_is_what_the_records_say() -> None:
         [sys.executable, ROOT / "tools" / "tables.py", "--check"], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_table_of_other_weights_than_those_released_is_named() -> None:
+    tool = runpy.run_path(str(ROOT / "tools" / "tables.py"))
+    kept = tool["kept"]()
+    assert {model for table in kept.values() for model in table["weights"]} >= {"vdsr", "aplus"}
+    assert tool["outdated"](kept) == []
+    kept["upscale"]["weights"]["vdsr"] = "0123456789abcdef"
+    assert tool["outdated"](kept) == [
+        "docs/speed.json: upscale was measured with other weights of vdsr"
+    ]
 
 
 @pytest.mark.parametrize("name", weights.names())

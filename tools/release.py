@@ -27,21 +27,14 @@ import numpy as np
 import bigsharp
 from bigsharp import classic
 from bigsharp.benchmark.run import Result, benchmark
+from bigsharp.benchmark.tasks import TASKS
 from bigsharp.classic.train import Settings
 from bigsharp.io.files import write_bytes
-from bigsharp.scoring import protocol
 from bigsharp.training.classic import DATA
 from bigsharp.weights import file
 from bigsharp.weights.file import SUFFIX
 
 WEIGHTS = Path(__file__).parents[1] / "src" / "bigsharp" / "weights"
-
-#: What a model is measured by, for its task: protocol, sets, strengths, and what to compare with.
-TESTS = {
-    "upscale": ("published", "Set5,Set14,B100", "2,3,4", "bicubic"),
-    "denoise": ("denoise", "BSD68", "15,25,50", "input"),
-    "deblock": ("deblock", "classic5", "10,20,30,40", "input"),
-}
 
 #: Of what is no network.
 TITLES = {"sparse": "Sparse coding", "neighbours": "NE+LLE", "aplus": "A+", "rfl": "RFL"}
@@ -63,14 +56,14 @@ def main() -> None:
     release = release_method if options.checkpoint.suffix == SUFFIX else release_network
     files, about = release(options.checkpoint)
     task = about.pop("task", "upscale")
-    name, data, strengths, baseline = TESTS[task]
-    rules = protocol.PROTOCOLS[name]
-    tested = [float(strength) for strength in (options.scale or strengths).split(",")]
+    test = TASKS[task]
+    (rules,) = test.rules
+    sets = options.data.split(",") if options.data else test.data
+    tested = [float(s) for s in options.scale.split(",")] if options.scale else test.strengths
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{SUFFIX}"
         path.write_bytes(files[SUFFIX])
-        sets = (options.data or data).split(",")
-        results = benchmark(sets, tested, [baseline, str(path)], rules=rules)
+        results = benchmark(sets, tested, [test.methods[0], str(path)], rules=rules)
     card = {
         "name": options.name,
         "task": task,

@@ -3,8 +3,9 @@
     python tools/tables.py [--check]
 
 A score is the mean over a set's images, of records that were taken with the weights released now; a
-set that was not measured with them is a dash. Speeds are kept by `python speed/NAME.py --keep`.
-`--check` writes nothing, and fails where text and data differ.
+set that was not measured with them is a dash. The other tables are kept by `python speed/NAME.py
+--keep`, with digests of the weights that they were measured with. `--check` writes nothing, and
+fails where text and data differ, or such a table is of other weights than those released now.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bigsharp.benchmark import table
 from bigsharp.benchmark.methods import INPUT, digest_of_model
 from bigsharp.benchmark.published import find, published
 from bigsharp.benchmark.records import Record, RecordFile
 from bigsharp.benchmark.run import Result
-from bigsharp.scoring import protocol
+from bigsharp.benchmark.tasks import TASKS, Task
 from bigsharp.scoring.sets import SETS
 
 ROOT = Path(__file__).parents[1]
@@ -56,17 +58,9 @@ CLASSIC = {
 }
 SELF = {"glasner": None, "selfex": ("benchmark", "SelfEx")}
 
-#: What a JPEG is enlarged by, in the order of a cell.
-PHOTO = ("bicubic", "vdsr", "vdsr-deblock>vdsr")
-QUALITIES = (30, 50, 70, 90)
-
-#: What cleans, by its task.
-CLEANERS = {"denoise": "vdsr-denoise", "deblock": "vdsr-deblock"}
-STRENGTHS = {"denoise": (15, 25, 50), "deblock": (10, 20, 30, 40)}
-
-#: The sets and scales of the slides' table.
-TABLE = ("Set5", "Set14", "B100", "Urban100")
-SCALES = (2, 3, 4)
+#: Sets and scales of the slides' table.
+TABLE = tuple(dict.fromkeys(entry.dataset for entry in published()))
+SCALES = TASKS["upscale"].strengths
 ANY_SCALE = (1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 8)
 
 
@@ -116,7 +110,7 @@ def scores(measured: Measured) -> str:
         for scale in SCALES:
             found = [measured.result("published", data, scale, method) for method in MEASURED]
             best = max(round(result.mean.psnr, 2) for result in found if result)
-            cells = [data, f"×{scale}"]
+            cells = [data, f"×{scale:g}"]
             for result in found:
                 text = f"{result.mean.psnr:.2f} / {result.mean.ssim:.4f}" if result else "–"
                 wins = result and round(result.mean.psnr, 2) == best
@@ -136,7 +130,7 @@ def beside_published(
     rows = []
     for name in data:
         for scale in SCALES:
-            row = [name, f"×{scale}"]
+            row = [name, f"×{scale:g}"]
             for method, theirs in methods.items():
                 result = measured.result("published", name, scale, method)
                 row.append(f"{result.mean.psnr:.2f} / {result.mean.ssim:.4f}" if result else "–")
@@ -162,53 +156,58 @@ def ensemble(measured: Measured) -> str:
         [f"`{method}`", *(measured.psnr("published", "Set5", s, method) for s in SCALES)]
         for method in ("vdsr", "vdsr+")
     ]
-    return markdown(["Set5", *(f"×{scale}" for scale in SCALES)], rows)
+    return markdown(["Set5", *(f"×{scale:g}" for scale in SCALES)], rows)
 
 
-def cleaned(measured: Measured, task: str, data: str) -> str:
+def cleaned(measured: Measured, task: Task) -> str:
     """PSNR of a spoiled set, of what was published of it, and of ours."""
-    strengths = STRENGTHS[task]
-    rules = protocol.PROTOCOLS[task]
-    rows = [["as it comes", *(measured.psnr(task, data, s, INPUT) for s in strengths)]]
-    for method in dict.fromkeys(e.method for e in published(task) if e.method != INPUT):
-        entries = [find(data, s, method, task) for s in strengths]
+    (data,), (rules,), strengths, ours = task.data, task.rules, task.strengths, task.methods[-1]
+    rows = [["as it comes", *(measured.psnr(rules.name, data, s, INPUT) for s in strengths)]]
+    for method in dict.fromkeys(e.method for e in published(task.published) if e.method != INPUT):
+        entries = [find(data, s, method, task.published) for s in strengths]
         rows.append([f"{method}, published", *(f"{e.psnr:.2f}" if e else "–" for e in entries)])
-    ours = CLEANERS[task]
-    rows.append([f"`{ours}`", *(measured.psnr(task, data, s, ours) for s in strengths)])
+    rows.append([f"`{ours}`", *(measured.psnr(rules.name, data, s, ours) for s in strengths)])
     return markdown([data, *map(rules.label, strengths)], rows)
 
 
 def photos(measured: Measured) -> str:
     """PSNR of LR images in JPEG, enlarged: by bicubic, by VDSR, and deblocked before."""
+    task = TASKS["photo"]
     rows = []
-    for data in ("Set5", "Set14", "classic5", "B100"):
-        for scale in SCALES:
-            names = [f"published, LR in JPEG of quality {quality}" for quality in QUALITIES]
-            if measured.result(names[0], data, scale, PHOTO[-1]) is None:
+    for data in task.data:
+        for scale in task.strengths:
+            if measured.result(task.rules[0].name, data, scale, task.methods[-1]) is None:
                 continue
-            cells = [measured.psnr(name, data, scale, *PHOTO) for name in names]
-            plain = measured.psnr("published", data, scale, *PHOTO[:2])
-            rows.append([data, f"×{scale}", *cells, plain])
-    return markdown(["", "", *(f"q {quality}" for quality in QUALITIES), "no JPEG"], rows)
+            cells = [measured.psnr(rules.name, data, scale, *task.methods) for rules in task.rules]
+            plain = measured.psnr("published", data, scale, *TASKS["upscale"].methods)
+            rows.append([data, f"×{scale:g}", *cells, plain])
+    return markdown(["", "", *(f"q {quality}" for quality in task.qualities), "no JPEG"], rows)
 
 
 def in_rgb(measured: Measured) -> str:
     """PSNR in RGB of spoiled colour pictures, as they come and cleaned."""
-    wanted = [(task, s) for task in ("deblock", "denoise") for s in STRENGTHS[task]]
+    tasks = [TASKS[name].changed(colour="rgb") for name in ("deblock", "denoise")]
+    wanted = [(t.rules[0], s, t.methods) for t in tasks for s in t.strengths]
     rows = [
-        [data, *(measured.psnr(f"{t}, rgb", data, s, INPUT, CLEANERS[t]) for t, s in wanted)]
-        for data in ("Set5", "Set14", "B100")
+        [data, *(measured.psnr(rules.name, data, s, *methods) for rules, s, methods in wanted)]
+        for data in TASKS["upscale"].data
     ]
-    return markdown(["", *(protocol.PROTOCOLS[task].label(s) for task, s in wanted)], rows)
+    return markdown(["", *(rules.label(strength) for rules, strength, _ in wanted)], rows)
 
 
-def speeds() -> dict[str, str]:
-    """The tables of docs/speed.json, with the machine that each was measured on."""
-    kept = json.loads((ROOT / "docs" / "speed.json").read_text(encoding="utf-8"))
-    return {
-        f"speed of {name}": f"{markdown(t['head'], t['rows'])}\n\nOn {t['machine']}."
-        for name, t in kept.items()
-    }
+def kept() -> dict[str, Any]:
+    """The tables of docs/speed.json by name, each with what it was measured on and with."""
+    return json.loads((ROOT / "docs" / "speed.json").read_text(encoding="utf-8"))
+
+
+def outdated(tables: Mapping[str, Any]) -> list[str]:
+    """A line for each of `kept` that was measured with other weights than those released now."""
+    return [
+        f"docs/speed.json: {name} was measured with other weights of {model}"
+        for name, table in tables.items()
+        for model, digest in table["weights"].items()
+        if digest_of_model(model) != digest
+    ]
 
 
 def mark(name: str) -> str:
@@ -232,14 +231,16 @@ def filled(file: Path, tables: Mapping[str, str]) -> str:
 def written() -> dict[Path, str]:
     """What each file should hold."""
     measured = Measured(BENCHMARK / "records.jsonl")
-    colours = json.loads((ROOT / "docs" / "colours.json").read_text(encoding="utf-8"))
-    tables = speeds() | {
-        "colours": markdown(colours["head"], colours["rows"]),
+    speeds = {
+        name: f"{markdown(each['head'], each['rows'])}\n\nOn {each['machine']}."
+        for name, each in kept().items()
+    }
+    tables = speeds | {
         "scores": scores(measured),
         "any scale": any_scale(measured),
         "ensemble": ensemble(measured),
-        "noise": cleaned(measured, "denoise", "BSD68"),
-        "jpeg": cleaned(measured, "deblock", "classic5"),
+        "noise": cleaned(measured, TASKS["denoise"]),
+        "jpeg": cleaned(measured, TASKS["deblock"]),
         "photos": photos(measured),
         "rgb": in_rgb(measured),
         "patches": beside_published(measured, CLASSIC, TABLE),
@@ -249,7 +250,6 @@ def written() -> dict[Path, str]:
     written = "".join(texts.values())
     lost = [name for name in tables if mark(name) not in written]
     assert not lost, f"no file has marks for {lost}"
-    rules = protocol.PROTOCOLS["published"]
     results = [
         result
         for data in TABLE
@@ -257,8 +257,7 @@ def written() -> dict[Path, str]:
         for method in MEASURED
         if (result := measured.result("published", data, scale, method))
     ]
-    caption = f"protocol {rules.name}: {rules.description}"
-    laid_out = table.texts(table.lay_out(results), BENCHMARK, caption)
+    laid_out = table.texts(table.lay_out(results), BENCHMARK, TASKS["upscale"].note)
     return texts | laid_out
 
 
@@ -277,7 +276,9 @@ def main() -> int:
                 file.write_text(text, encoding="utf-8")
     for file in stale:
         print(f"{file}: {'differs from the records' if check else 'written anew'}")
-    return 1 if check and stale else 0
+    old = outdated(kept())
+    print(*old, sep="\n", end="\n" if old else "")
+    return 1 if check and (stale or old) else 0
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 
 #: Parameters of the API that are options by another name.
-_OPTIONS = {"start": "--from"}
+_OPTIONS = {"start": "--from", "scales": "--scale", "levels": "--level"}
 
-#: Names that are all said, whichever may have been meant.
-_FEW = 4
+#: Names that are all said, whichever may have been meant; and of more, those said at the most.
+_FEW, _MOST = 4, 40
 
 
 class BigsharpError(Exception):
@@ -58,7 +58,8 @@ def unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> 
 
     known = list(known)
     near = get_close_matches(name, known, 1, 0.5) if len(known) > _FEW else []
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+    listed = ", ".join(known[:_MOST]) + (" …" if len(known) > _MOST else "")
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {listed}"
     return BigsharpError(f"no {kind} is called {name!r}; {hint}{otherwise}")
 
 

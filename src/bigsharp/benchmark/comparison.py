@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bigsharp import errors
 from bigsharp.benchmark.methods import Method
 from bigsharp.benchmark.run import Result, make_case
 from bigsharp.errors import BigsharpError
@@ -80,7 +81,8 @@ def choose_images(crops: Sequence[str], images: Mapping[str, Sequence[Path]]) ->
             if name in (path.name, path.stem)
         ]
         if not found:
-            raise BigsharpError(f"`crop`: no image is called {name!r} in {', '.join(images)}")
+            names = [path.name for paths in images.values() for path in paths]
+            raise errors.unknown("image", name, names, f" (`crop`, of {', '.join(images)})")
         for data, path in found:
             chosen[data].append((path, box))
     return chosen

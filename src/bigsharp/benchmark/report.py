@@ -7,7 +7,6 @@ import datetime
 import io
 import os
 import platform
-from collections.abc import Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
@@ -19,17 +18,18 @@ from PIL import Image
 from bigsharp import errors
 from bigsharp.benchmark import figures
 from bigsharp.benchmark.comparison import Comparison, Images, compare, telling_box
-from bigsharp.benchmark.methods import Method
+from bigsharp.benchmark.measure import Measured
 from bigsharp.benchmark.run import Result
-from bigsharp.benchmark.table import Grid
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 from bigsharp.io.files import write_bytes
 from bigsharp.restoration.restorer import BICUBIC
-from bigsharp.scoring.protocol import Rules
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+#: A label of a table in a file's name.
+_PLAIN = {ord("×"): "x", ord("σ"): "sigma", ord(" "): "", ord(","): "-"}
 
 
 def require_libraries() -> None:
@@ -39,26 +39,12 @@ def require_libraries() -> None:
             raise BigsharpError(errors.install("figures and report need", library, "bench"))
 
 
-def write_report(
-    results: Sequence[Result],
-    grid: Grid,
-    methods: Mapping[str, Method],
-    rules: Rules,
-    folder: Path,
-    *,
-    images: Images,
-    command: str = "",
-) -> Path:
+def write_report(measured: Measured, folder: Path, *, images: Images, command: str = "") -> Path:
     """Draw the figures, into FOLDER/figures, and write FOLDER/report.html.
 
     Parameters
     ----------
-    results : sequence of Result
-    grid : Grid
-        Their table.
-    methods : dict of str to Method
-        Those of the results, by name.
-    rules : Rules
+    measured : Measured
     folder : Path
     images : dict
         What `choose_images` gives: those to show.
@@ -76,39 +62,30 @@ def write_report(
         A crop is not inside its image, or something cannot be written.
     """
     groups: dict[tuple[str, str], list[Result]] = {}
-    for result in results:
+    for result in measured.results:
         groups.setdefault((result.data, result.label), []).append(result)
-    shown: dict[str, list[dict[str, str]]] = {"crops": [], "images": [], "cost": []}
-    sliders = []
+    protocols = {rules.name: rules for rules in measured.task.rules}
+    crops, sliders, distributions, costs = [], [], [], []
     for (data, label), group in groups.items():
-        plain = label.translate({ord("×"): "x", ord("σ"): "sigma", ord(" "): ""})
-        place = f"{Path(data).name}-{plain}"
+        place = folder / "figures" / f"{Path(data).name}-{label.translate(_PLAIN)}"
         caption = f"{Path(data).name}, {label}"
         for path, box in images[data]:
-            comparison = compare(group, path, rules, methods)
-            box = box or telling_box(comparison)
-            figure = figures.crops(comparison, box)
-            file = folder / "figures" / f"{place}-{path.stem}"
-            shown["crops"].append(_keep(figure, file, f"{path.name}, {caption}"))
+            comparison = compare(group, path, protocols[group[0].protocol], measured.methods)
+            figure = figures.crops(comparison, box or telling_box(comparison))
+            crops.append(_keep(figure, f"{place}-{path.stem}", f"{path.name}, {caption}"))
             sliders += _slider(comparison)
-        for kind, figure in (
-            ("images", figures.distribution(group)),
-            ("cost", figures.cost(group, methods)),
-        ):
-            shown[kind].append(_keep(figure, folder / "figures" / f"{place}-{kind}", caption))
+        distributions.append(_keep(figures.distribution(group), f"{place}-images", caption))
+        costs.append(_keep(figures.cost(group, measured.methods), f"{place}-cost", caption))
     text = rendered(
         resources.files(__package__) / "report.html",
         title="bigsharp benchmark",
-        rules=rules,
-        grid=grid,
+        **vars(measured),
         sliders=sliders,
         sections=[
-            ("Crops", shown["crops"]),
-            ("Image by image", shown["images"]),
-            ("What a decibel costs", shown["cost"]),
+            ("Crops", crops),
+            ("Image by image", distributions),
+            ("What a decibel costs", costs),
         ],
-        records=[record for result in results for record in result.records],
-        methods=methods,
         command=command,
         date=datetime.datetime.now().astimezone().isoformat(" ", "minutes"),
         machine=machine(),
@@ -117,9 +94,9 @@ def write_report(
     return folder / "report.html"
 
 
-def _keep(figure: Figure, file: Path, caption: str) -> dict[str, str]:
+def _keep(figure: Figure, file: str, caption: str) -> dict[str, str]:
     """Save a figure, and return it as the page shows it."""
-    figures.save(figure, file)
+    figures.save(figure, Path(file))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return {"image": embedded(buffer.getvalue()), "caption": caption}

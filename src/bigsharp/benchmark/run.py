@@ -23,8 +23,7 @@ from bigsharp.errors import BigsharpError
 from bigsharp.io.picture import Picture
 from bigsharp.io.read import read
 from bigsharp.restoration.restorer import BICUBIC, Progress, silent
-from bigsharp.scoring import protocol
-from bigsharp.scoring.degradations import DEGRADATIONS, TASKS, jpeg
+from bigsharp.scoring import degradations, protocol
 from bigsharp.scoring.metrics import psnr
 from bigsharp.scoring.protocol import Rules, Score
 from bigsharp.scoring.sets import find_images
@@ -91,7 +90,7 @@ def _plain(score: Score) -> dict[str, float | None]:
 
 
 @dataclass(frozen=True)
-class Task:
+class Missing:
     """One image at one scale, and the keys of the scores that are missing, by method."""
 
     data: str
@@ -162,61 +161,70 @@ def benchmark(
         broken or too small.
     """
     for scale in scales:
-        _check_strength(scale, rules)
+        rules.check(scale)
     if jobs < 1:
         raise BigsharpError(f"jobs are at least 1, not {jobs}")
     for name in metrics:
         open_metric(name)
     opened = opened or open_methods(methods, engine)
-    task = TASKS[rules.degradation]
-    for method in opened.values():
-        if isinstance(method, Model) and method.task != task:
-            raise BigsharpError(f"{method.name}: its task is {method.task}, and here it is {task}")
+    _check_tasks(opened, rules)
     sets = data if isinstance(data, Mapping) else {name: find_images(name, root) for name in data}
-    keys = {
-        (name, path, scale, method.name): _key(name, path, hr, scale, method, rules)
-        for name, paths in sets.items()
-        for path in paths
-        for hr in [digest_of(path)]
-        for scale in scales
-        for method in opened.values()
-    }
+    keys = _keys(sets, scales, opened, rules)
     scored = dict(kept.records) if kept else {}
     whole = {key for key, record in scored.items() if set(metrics) <= set(record.metrics)}
-    tasks = [
-        Task(name, path, scale, missing)
-        for name, paths in sets.items()
-        for scale in scales
-        for path in paths
-        if (missing := {m: key for m in opened if (key := keys[name, path, scale, m]) not in whole})
+    missing = [
+        Missing(name, path, scale, lacking)
+        for (name, path, scale), by_method in keys.items()
+        if (lacking := {m: key for m, key in by_method.items() if key not in whole})
     ]
-    done = len(keys) - sum(len(task.keys) for task in tasks)
-    progress(done, len(keys))
-    for record in _run(tasks, Setting(methods, rules, tuple(metrics), engine), opened, jobs):
+    total = len(keys) * len(opened)
+    done = total - sum(len(each.keys) for each in missing)
+    progress(done, total)
+    for record in _run(missing, Setting(methods, rules, tuple(metrics), engine), opened, jobs):
         if record.key in scored:  # by fewer metrics
             record = replace(record, metrics=scored[record.key].metrics | record.metrics)
         scored[record.key] = record
         if kept is not None:
             kept.append(record)
         done += 1
-        progress(done, len(keys))
+        progress(done, total)
     return [
         Result(name, scale, method, rules.name, rules.label(scale),
-               tuple(scored[keys[name, path, scale, method]] for path in paths))
+               tuple(scored[keys[name, path, scale][method]] for path in paths))
         for name, paths in sets.items()
         for scale in scales
         for method in opened
     ]  # fmt: skip
 
 
-def _check_strength(strength: float, rules: Rules) -> None:
-    if rules.degradation == "bicubic" and not 1 < strength < float("inf"):
-        raise BigsharpError(f"a scale to evaluate is a number above 1, not {strength:g}")
-    if rules.degradation == "noise" and not 0 < strength <= 255:
-        raise BigsharpError(f"σ is a number above 0, at most 255, not {strength:g}")
-    quality = strength if rules.degradation == "jpeg" else rules.quality
-    if quality is not None and not (1 <= quality <= 100 and quality == round(quality)):
-        raise BigsharpError(f"JPEG has whole qualities from 1 to 100, not {quality:g}")
+def _check_tasks(opened: Mapping[str, Method], rules: Rules) -> None:
+    """See that every model was trained for what is scored."""
+    task = degradations.TASKS[rules.degradation]
+    for method in opened.values():
+        if isinstance(method, Model) and method.task != task:
+            raise BigsharpError(f"{method.name}: its task is {method.task}, and here it is {task}")
+
+
+def _keys(
+    sets: Mapping[str, Sequence[Path]],
+    scales: Sequence[float],
+    opened: Mapping[str, Method],
+    rules: Rules,
+) -> dict[tuple[str, Path, float], dict[str, Key]]:
+    """What names each score, by method, of every image at every scale; of a set scale by scale."""
+    digests = {path: digest_of(path) for paths in sets.values() for path in paths}
+    return {
+        (data, path, scale): {
+            name: (
+                data, path.name, digests[path], float(scale), name,
+                method.digest(data, path, scale), method.engine, rules.name,
+            )
+            for name, method in opened.items()
+        }
+        for data, paths in sets.items()
+        for scale in scales
+        for path in paths
+    }  # fmt: skip
 
 
 def check(
@@ -245,7 +253,7 @@ def check(
         found = benchmark(data, strengths, [name], rules=rules, **settings)
         measured = {(r.data, r.scale): r.mean.psnr for r in found}
     else:
-        table, name = TASKS[rules.degradation], INPUT
+        table, name = degradations.TASKS[rules.degradation], INPUT
         measured = {
             (each, strength): _spoiled(each, paths, strength, rules)
             for each, paths in data.items()
@@ -270,25 +278,18 @@ def _spoiled(data: str, paths: Sequence[Path], strength: float, rules: Rules) ->
     return fmean(psnr(case.lr.pixels * 255, hr) for case, hr in cases)
 
 
-def _key(data: str, path: Path, hr: str, scale: float, method: Method, rules: Rules) -> Key:
-    restored = method.digest(data, path, scale)
-    return (
-        data, path.name, hr, float(scale), method.name, restored, method.engine, rules.name
-    )  # fmt: skip
-
-
 def _run(
-    tasks: list[Task], setting: Setting, opened: Mapping[str, Method], jobs: int
+    missing: list[Missing], setting: Setting, opened: Mapping[str, Method], jobs: int
 ) -> Iterator[Record]:
     """Records as they come, from this process or from several."""
-    jobs = min(jobs, len(tasks))
+    jobs = min(jobs, len(missing))
     if jobs <= 1:
-        for task in tasks:
-            yield from _score_image(task, opened, setting)
+        for each in missing:
+            yield from _score_image(each, opened, setting)
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
     pool = workers.processes(jobs, _open_worker, setting, threads)
-    for records in workers.spread(_work, tasks, pool):
+    for records in workers.spread(_work, missing, pool):
         yield from records
 
 
@@ -300,25 +301,27 @@ def _open_worker(setting: Setting, threads: int) -> None:
     _worker["opened"] = open_methods(setting.methods, setting.engine, threads)
 
 
-def _work(task: Task) -> list[Record]:
-    return list(_score_image(task, _worker["opened"], _worker["setting"]))
+def _work(missing: Missing) -> list[Record]:
+    return list(_score_image(missing, _worker["opened"], _worker["setting"]))
 
 
-def _score_image(task: Task, opened: Mapping[str, Method], setting: Setting) -> Iterator[Record]:
+def _score_image(
+    missing: Missing, opened: Mapping[str, Method], setting: Setting
+) -> Iterator[Record]:
     """Every missing method's score on one image."""
-    rules = setting.rules
-    case, hr = make_case(task.data, task.path, task.scale, rules)
-    for name, key in task.keys.items():
+    rules, scale = setting.rules, missing.scale
+    case, hr = make_case(missing.data, missing.path, scale, rules)
+    for name, key in missing.keys.items():
         method = opened[name]
         began = time.perf_counter()
         restored = method.restore(case)
         seconds = time.perf_counter() - began
-        score = protocol.score(restored, hr, task.scale, rules)
-        pair = protocol.comparable(restored, hr, task.scale, rules)
+        score = protocol.score(restored, hr, scale, rules)
+        pair = protocol.comparable(restored, hr, scale, rules)
         try:
             metrics = {name: open_metric(name)(*pair) for name in setting.metrics}
         except ValueError as error:
-            raise BigsharpError(f"{task.path}: {error}") from None
+            raise BigsharpError(f"{missing.path}: {error}") from None
         yield Record(
             *key,
             psnr=score.psnr,
@@ -345,9 +348,9 @@ def make_case(data: str, path: Path, scale: float, rules: Rules) -> tuple[Case, 
     if min(hr.shape[:2]) < 2 * rules.shaved(scale) + _SMALLEST:
         raise BigsharpError(f"{path}: too small to be scored at {rules.label(scale)}")
     if rules.degradation != "bicubic":
-        lr = DEGRADATIONS[rules.degradation](hr, scale, random)
+        lr = degradations.DEGRADATIONS[rules.degradation](hr, scale, random)
     else:
         lr = protocol.degrade(hr, scale, rules)
     if rules.quality is not None:
-        lr = jpeg(lr, rules.quality)
+        lr = degradations.jpeg(lr, rules.quality)
     return Case(data, path, scale, Picture(lr / 255), (hr.shape[0], hr.shape[1]), rules.colour), hr

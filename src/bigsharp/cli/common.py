@@ -24,13 +24,6 @@ Root = Annotated[
     Path | None,
     typer.Option("--root", envvar="BIGSHARP_DATA", help="Folder that holds the image sets."),
 ]
-Engine = Annotated[
-    str,
-    typer.Option(
-        help="What runs the network: auto, native, onnx, or torch (the extra 'train'); with a "
-        "device, as in onnx:coreml or torch:cuda:fp16."
-    ),
-]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no report.")]
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from bigsharp.studies.run import Tell
     from bigsharp.studies.study import Study
     from bigsharp.training.loop import Status
-    from bigsharp.training.recipe import Recipe
 
 #: Steps between two lines of a log.
 _EVERY = 100
@@ -64,6 +63,8 @@ def study(
     """Train, measure and draw what the slides show; goes on where it stopped."""
     from bigsharp import errors, studies
     from bigsharp.benchmark.report import require_libraries
+    from bigsharp.studies.page import publish
+    from bigsharp.studies.run import find_sets
     from bigsharp.studies.study import BUDGETS
 
     if budget not in BUDGETS:
@@ -82,59 +83,30 @@ def study(
         require_libraries()
     if not plot:
         import_torch()
-        _find_sets(chosen, budget, output, root)  # before hours of training
+        find_sets(chosen, budget, output, root)  # before hours of training
     if background:
         _background(chosen, budget, output, runs, device, root)
         return
     if not plot:
         _train(chosen, budget, output, runs, device, root, quiet)
-    _plot(chosen, budget, output, quiet)
-
-
-def _find_sets(chosen: dict[str, Study], budget: str, output: Path, root: Path | None) -> None:
-    """See that the image sets are there of all that is missing."""
-    from bigsharp.scoring.sets import find_images
-    from bigsharp.studies.study import TESTED
-
-    needed = {TESTED: None}
-    for name, recipes in _missing(chosen, budget, output).items():
-        sets = [data for recipe in recipes for data in recipe.data]
-        needed |= dict.fromkeys([*sets, *(chosen[name].also if recipes else ())])
-    for data in needed:
-        find_images(data, root)
-
-
-def _missing(chosen: dict[str, Study], budget: str, output: Path) -> dict[str, list[Recipe]]:
-    """What each study still has to train."""
-    from bigsharp.studies.run import kept_results, missing_runs
-    from bigsharp.training.recipe import Recipe
-
-    found = {
-        name: missing_runs(study, kept_results(name, study, budget, output))
-        for name, study in chosen.items()
-    }
-    return {
-        name: [run for run in runs.values() if isinstance(run, Recipe)]
-        for name, runs in found.items()
-    }
+    drawn, lacking = publish(chosen, budget, output)
+    if lacking:
+        say(lacking)
+    if not quiet:
+        print(*drawn, sep="\n")
 
 
 def _background(
     chosen: dict[str, Study], budget: str, output: Path, runs: Path, device: str, root: Path | None
 ) -> None:
     """Leave all that is missing to a queue."""
-    from bigsharp.studies.run import estimate, write_queue
-    from bigsharp.training import queue
-    from bigsharp.training.loop import choose_device
+    from bigsharp.studies.run import leave_to_queue
 
-    missing = [run for runs in _missing(chosen, budget, output).values() for run in runs]
-    if not missing:
+    left = leave_to_queue(chosen, budget, output, runs, device, root)
+    if left is None:
         print("nothing is left to train; the same without --background measures and draws")
         return
-    file = runs / f"{'all' if len(chosen) > 1 else next(iter(chosen))}-{budget}.toml"
-    write_queue(missing, file)
-    seconds = estimate(missing, runs, choose_device(device))
-    number = queue.start(file, device, root)
+    file, number, seconds = left
     print(
         f"process {number} works, for about {_time(seconds)}; see {file}.log; then the same "
         "without --background measures"
@@ -206,33 +178,3 @@ def _progress(name: str, count: int, quiet: bool) -> Iterator[Tell]:
             bar.update(task, completed=done, description=text, report=str(status))
 
         yield advance
-
-
-def _plot(chosen: dict[str, Study], budget: str, output: Path, quiet: bool) -> None:
-    """Draw each study that has all its results, and write the page of all that are there."""
-    from bigsharp.io.files import write_bytes
-    from bigsharp.studies import draw
-    from bigsharp.studies.page import html, page, sections
-
-    shown = sections(output)
-    there = {section.name for section in shown if section.results.budget == budget}
-    missing = ", ".join(name for name in chosen if name not in there)
-    if missing:
-        option = "" if budget == "small" else f" --budget {budget}"
-        why = f"{output}: no whole results of {missing}; `bigsharp study NAME{option}` makes them"
-        if not there & set(chosen):
-            raise BigsharpError(why)
-        say(why)
-    drawn = [
-        file
-        for section in shown
-        # The page shows the others, too.
-        if section.name in chosen or not section.figure(output).exists()
-        for file in draw.save(section.study, section.results, output)
-    ]
-    for kind, text in (("md", page(output)), ("html", html(output))):
-        drawn.append(output.with_name(f"{output.name}.{kind}"))
-        write_bytes(drawn[-1], text.encode())
-    if not quiet:
-        for file in drawn:
-            print(file)

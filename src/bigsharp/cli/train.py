@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +26,7 @@ from bigsharp.errors import BigsharpError
 
 if TYPE_CHECKING:
     from bigsharp.training.loop import Status, Trainer
+    from bigsharp.training.recipe import Recipe
 
 
 def train(
@@ -85,13 +86,9 @@ def train(
         _train_method(recipe, output, data, scale, seed or 0, root, quiet)
         return
     import_torch()
-    from bigsharp.training.distributed import peers
-    from bigsharp.training.loop import Trainer, choose_device
     from bigsharp.training.queue import parse_duration
     from bigsharp.training.recipe import load_recipe
 
-    if start and resume:
-        raise BigsharpError("--from begins a new run and --resume goes on with one; give either")
     seconds = parse_duration(duration) if duration else math.inf
     settings = load_recipe(recipe).changed(
         data=words(data) if data else None,
@@ -101,19 +98,23 @@ def train(
         seed=seed,
     )
     folder = output or Path("runs") / (settings.name + (f"-x{scale}" if scale else ""))
+    _train_network(
+        settings, folder, seconds, device, quiet,
+        root=root, resume=resume, start=start, compiled=compiled,
+    )  # fmt: skip
+
+
+def _train_network(
+    recipe: Recipe, folder: Path, seconds: float, device: str, quiet: bool, **how: Any
+) -> None:
+    """Train as the recipe says, with what else `Trainer` takes."""
+    from bigsharp.training.distributed import peers
+    from bigsharp.training.loop import Trainer, choose_device
+
     chosen = choose_device(device)
     with peers(chosen) as processes:
         quiet = quiet or not processes.is_first
-        trainer = Trainer(
-            settings,
-            folder,
-            root=root,
-            device=chosen,
-            resume=resume,
-            start=start,
-            compiled=compiled,
-            peers=processes,
-        )
+        trainer = Trainer(recipe, folder, device=chosen, peers=processes, **how)
         if trainer.skipped and processes.is_first:
             for line in trainer.skipped:
                 say(f"skipped {line}")

@@ -20,6 +20,14 @@ def require_same(
 
     Some devices and drivers give black, NaN or coarse numbers without a word.
 
+    Parameters
+    ----------
+    name : str
+        Of what is tried.
+    given, exact : callable
+        Each takes ILR luma, a float32 ndarray of shape (64, 64), about in [0, 1], and gives the
+        restored luma of that shape, not clipped: on the device, and on the CPU in 32 bits.
+
     Raises
     ------
     BigsharpError

@@ -17,18 +17,42 @@ def peak_of(dtype: Any) -> float:
 
 
 def round_to(dtype: Any, values: Array) -> Array:
-    """Round half up and clip to the range of an integer type; still floating point."""
+    """Round half up and clip to the range of an integer type.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of integers.
+    values : ndarray of float, of any shape
+
+    Returns
+    -------
+    ndarray of the same float type and shape
+        Whole values.
+    """
     info = np.iinfo(dtype)
     return np.clip(np.floor(values + values.dtype.type(0.5)), info.min, info.max)
 
 
 def to_unit(values: Array) -> Array:
-    """Pixel values as float32, white being 1."""
+    """Pixel values of any type and shape as float32, white being 1."""
     return values.astype(np.float32) / np.float32(peak_of(values.dtype))
 
 
 def from_unit(values: Array, dtype: Any) -> Array:
-    """Return to pixel values, clipped to white, and rounded where they are whole numbers."""
+    """Return to pixel values.
+
+    Parameters
+    ----------
+    values : ndarray of float, of any shape
+        White is 1; what is beyond [0, 1] is clipped.
+    dtype : dtype
+
+    Returns
+    -------
+    ndarray of dtype, of the same shape
+        Rounded half up where that holds whole numbers.
+    """
     if np.issubdtype(dtype, np.integer):
         return round_to(dtype, values * values.dtype.type(peak_of(dtype))).astype(dtype)
     return np.clip(values, 0, 1).astype(dtype)

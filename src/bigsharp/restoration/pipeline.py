@@ -71,7 +71,7 @@ def upscale_picture(
     colour : {"luma", "ycbcr", "rgb", "auto"}
         Restore luma alone, and enlarge chroma by bicubic; or restore luma and chroma, or red, green
         and blue, in three times the time; or "rgb" for drawings and the like, else "luma". What
-        that gains is measured by `tools/colours.py` (docs/experiments.md).
+        that gains is measured by `speed/colours.py` (docs/experiments.md).
         Alpha is restored where it is not the same everywhere; it is not cleaned.
     progress : callable
         Called with the pixels done and their number, first with 0.

@@ -49,6 +49,11 @@ def bicubic(hr: Array, scale: float, quality: float | None = None) -> Array:
     scale : float
     quality : float, optional
         Of JPEG, through which the LR image goes.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+        In [0, 255], beyond which bicubic may overshoot.
     """
     lr = protocol.degrade(hr, scale, protocol.PROTOCOLS["published"])
     if quality is not None:
@@ -57,17 +62,42 @@ def bicubic(hr: Array, scale: float, quality: float | None = None) -> Array:
 
 
 def noise(hr: Array, strength: float, random: np.random.Generator) -> Array:
-    """Add Gaussian noise of standard deviation `strength`; neither clipped nor rounded.
+    """Add Gaussian noise; neither clipped nor rounded.
 
     As in K. Zhang et al., "Beyond a Gaussian denoiser", IEEE TIP 2017, section IV.
+
+    Parameters
+    ----------
+    hr : ndarray, shape (H, W) or (H, W, 3), in [0, 255]
+    strength : float
+        σ, the standard deviation, in the same units.
+    random : Generator
+
+    Returns
+    -------
+    ndarray of float64, of the same shape
     """
     return hr + random.normal(0, strength, hr.shape)
 
 
 def jpeg(hr: Array, strength: float, random: np.random.Generator | None = None) -> Array:
-    """What is left after JPEG of quality `strength`, 1 to 100, by libjpeg's tables; whole values.
+    """What is left after JPEG, by libjpeg's tables.
 
     Chroma, if any, at half the resolution (4:2:0), as most files have it.
+
+    Parameters
+    ----------
+    hr : ndarray, shape (H, W) or (H, W, 3), in [0, 255]
+        Rounded to 8 bits first.
+    strength : float
+        The quality, a whole number from 1 to 100.
+    random
+        Nothing is left to chance.
+
+    Returns
+    -------
+    ndarray of float64, of the same shape
+        Whole values 0 … 255.
     """
     buffer = io.BytesIO()
     pixels = round_to_8bit(hr).astype(np.uint8)

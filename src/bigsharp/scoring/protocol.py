@@ -66,6 +66,21 @@ class Rules:
             return f"{'σ' if self.degradation == 'noise' else 'q'} {strength:g}"
         return f"×{strength:g}" + ("" if self.quality is None else f", q {self.quality:g}")
 
+    def check(self, strength: float) -> None:
+        """See that a strength is one of the degradation's.
+
+        Raises
+        ------
+        BigsharpError
+            It is not.
+        """
+        if self.degradation == "bicubic" and not 1 < strength < math.inf:
+            raise BigsharpError(f"a scale to evaluate is a number above 1, not {strength:g}")
+        if self.degradation == "noise" and not 0 < strength <= 255:
+            raise BigsharpError(f"σ is a number above 0, at most 255, not {strength:g}")
+        if self.degradation == "jpeg":
+            _check_quality(strength)
+
     @property
     def description(self) -> str:
         """One line to print beside every table."""
@@ -86,6 +101,11 @@ class Rules:
         border = "`scale`" if scaled else str(self.border or "no")
         output = "rounded and clipped" if self.rounded else "clipped"
         return f"output {output}; border of {border} pixels shaved"
+
+
+def _check_quality(quality: float) -> None:
+    if not (1 <= quality <= 100 and quality == round(quality)):
+        raise BigsharpError(f"JPEG has whole qualities from 1 to 100, not {quality:g}")
 
 
 @dataclass(frozen=True)
@@ -121,7 +141,7 @@ def choose(
     Raises
     ------
     BigsharpError
-        The name or the colour is unknown, or the border negative.
+        The name or the colour is unknown, the border negative, or JPEG has no such quality.
     """
     if name not in PROTOCOLS:
         raise errors.unknown("protocol", name, PROTOCOLS)
@@ -129,6 +149,8 @@ def choose(
         raise BigsharpError(f"colour is {' or '.join(COLOURS)}, not {colour!r}")
     if border is not None and border < 0:
         raise BigsharpError(f"a border has at least 0 pixels, not {border}")
+    if quality is not None:
+        _check_quality(quality)
     changes = [] if border is None else [f"border {border}"]
     changes += ["rgb"] * (colour == "rgb") + ["output not rounded"] * (not rounded)
     changes += [] if quality is None else [f"LR in JPEG of quality {quality:g}"]
@@ -143,15 +165,26 @@ def choose(
 
 
 def round_to_8bit(image: Array) -> Array:
-    """Round half up and clip to 0 … 255; still float."""
+    """Round half up and clip to whole values 0 … 255, of any shape; still floating point."""
     return round_to(np.uint8, image)
 
 
 def reference(picture: Picture, colour: str = "y") -> Array:
-    """What a test starts from: float64 with the whole values 0 … 255, (H, W) or (H, W, 3).
+    """What a test starts from.
 
     MATLAB's ``rgb2ycbcr`` of a uint8 picture gives uint8. The published tables were made so: with
     Y left unrounded, bicubic scores 0.01 dB above them.
+
+    Parameters
+    ----------
+    picture : Picture
+        Of any type and number of channels; alpha is left out.
+    colour : {"y", "rgb"}
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W) for "y", (H, W, 3) for "rgb"
+        Whole values 0 … 255; of a grey picture three channels alike.
     """
     if colour == "y":
         return round_to_8bit(picture.luma() * 255)
@@ -160,25 +193,77 @@ def reference(picture: Picture, colour: str = "y") -> Array:
 
 
 def crop(hr: Array, scale: float) -> Array:
-    """Cut `hr` to the largest size that is a whole number of LR pixels times `scale`."""
+    """Cut to the largest size that is a whole number of LR pixels times the scale.
+
+    Parameters
+    ----------
+    hr : ndarray, shape (H, W) or (H, W, 3)
+    scale : float
+        Above 1.
+
+    Returns
+    -------
+    ndarray
+        A view: the part from the top left corner.
+    """
     height, width = (round(math.floor(n / scale + 1e-9) * scale) for n in hr.shape[:2])
     return hr[:height, :width]
 
 
 def degrade(hr: Array, scale: float, rules: Rules) -> Array:
-    """The LR image of a cropped HR image: values in [0, 255], float64."""
+    """The LR image of a cropped HR image, by bicubic with antialiasing.
+
+    Parameters
+    ----------
+    hr : ndarray of float64, shape (H, W) or (H, W, 3), in [0, 255]
+    scale : float
+    rules : Rules
+
+    Returns
+    -------
+    ndarray of float64, shape (H / scale, W / scale) or with 3 channels
+        In [0, 255], beyond which bicubic may overshoot; clipped where it is rounded.
+    """
     size = (round(hr.shape[0] / scale), round(hr.shape[1] / scale))
     lr = imresize(hr, size=size)
     return round_to_8bit(lr) if rules.lr_is_8bit else lr
 
 
 def interpolate(lr: Array, hr_shape: tuple[int, ...]) -> Array:
-    """The ILR image: `lr` enlarged by bicubic to the HR size."""
+    """The ILR image: the LR image enlarged by bicubic to the HR size.
+
+    Parameters
+    ----------
+    lr : ndarray, shape (h, w) or (h, w, 3)
+    hr_shape : (int, int, …)
+        Height and width, and what an array's shape has behind them.
+
+    Returns
+    -------
+    ndarray, shape (H, W) or (H, W, 3)
+        In the LR image's range, beyond which bicubic may overshoot.
+    """
     return imresize(lr, size=(hr_shape[0], hr_shape[1]))
 
 
 def comparable(output: Array, hr: Array, scale: float, rules: Rules) -> tuple[Array, Array]:
-    """A restored image in [0, 255] and the cropped HR image as they are scored."""
+    """A restored image and the HR image as they are scored: rounded, clipped, the border shaved.
+
+    Parameters
+    ----------
+    output : ndarray, shape (H, W) or (H, W, 3), in [0, 255]
+        Restored; what is beyond the range is clipped.
+    hr : ndarray of the same shape, in [0, 255]
+        Cropped.
+    scale : float
+        Or what other strength the degradation has.
+    rules : Rules
+
+    Returns
+    -------
+    output, hr : ndarray, shape (H − 2b, W − 2b) or with 3 channels, in [0, 255]
+        Without a border of b pixels.
+    """
     border = rules.shaved(scale)
     inside = slice(border, -border or None)
     output = round_to_8bit(output) if rules.rounded else np.clip(output, 0, 255)
@@ -186,7 +271,18 @@ def comparable(output: Array, hr: Array, scale: float, rules: Rules) -> tuple[Ar
 
 
 def score(output: Array, hr: Array, scale: float, rules: Rules = PROTOCOLS["published"]) -> Score:
-    """Score a restored image in [0, 255] against the cropped HR image."""
+    """Score a restored image against the cropped HR image.
+
+    Parameters
+    ----------
+    output, hr, scale, rules
+        As `comparable` takes them.
+
+    Returns
+    -------
+    Score
+        PSNR over all channels; SSIM is the mean of theirs.
+    """
     output, hr = comparable(output, hr, scale, rules)
     channels = zip(np.atleast_3d(output).T, np.atleast_3d(hr).T, strict=True)
     return Score(metrics.psnr(output, hr), fmean(metrics.ssim(a.T, b.T) for a, b in channels))

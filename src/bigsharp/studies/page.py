@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from statistics import fmean
 
 from bigsharp.benchmark.report import embedded, rendered
-from bigsharp.studies import NAMES, load
+from bigsharp.errors import BigsharpError
+from bigsharp.io.files import write_bytes
+from bigsharp.studies import NAMES, draw, load
 from bigsharp.studies import results as kept
 from bigsharp.studies.draw import circumstances
 from bigsharp.studies.results import Results
@@ -162,3 +165,50 @@ def html(folder: Path) -> str:
     """The page in HTML, with the figures inside it; they must have been drawn."""
     shown = [(each, embedded(each.figure(folder).read_bytes())) for each in sections(folder)]
     return rendered(resources.files(__package__) / "page.html", sections=shown)
+
+
+def publish(names: Collection[str], budget: str, folder: Path) -> tuple[list[Path], str]:
+    """Draw the studies that have all their results, and write the pages of all that are there.
+
+    Parameters
+    ----------
+    names : collection of str
+        Of studies to draw.
+    budget : str
+        Under which they are meant; the pages show those of other budgets, too.
+    folder : Path
+        Of the results and the figures; the pages lie beside it.
+
+    Returns
+    -------
+    files : list of Path
+        The figures drawn, with their data, and the pages.
+    lacking : str
+        Which of the studies lack results, in a line; empty where none does.
+
+    Raises
+    ------
+    BigsharpError
+        All of them do.
+    """
+    shown = sections(folder)
+    there = {section.name for section in shown if section.results.budget == budget}
+    missing = [name for name in names if name not in there]
+    option = "" if budget == "small" else f" --budget {budget}"
+    lacking = (
+        f"{folder}: no whole results of {', '.join(missing)}; `bigsharp study NAME{option}` makes "
+        "them"
+    )
+    if len(missing) == len(names):
+        raise BigsharpError(lacking)
+    drawn = [
+        file
+        for section in shown
+        # The pages show the others, too.
+        if section.name in names or not section.figure(folder).exists()
+        for file in draw.save(section.study, section.results, folder)
+    ]
+    for kind, text in (("md", page(folder)), ("html", html(folder))):
+        drawn.append(folder.with_name(f"{folder.name}.{kind}"))
+        write_bytes(drawn[-1], text.encode())
+    return drawn, lacking if missing else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from importlib.metadata import version
@@ -16,10 +16,11 @@ import bigsharp
 from bigsharp.benchmark.report import machine
 from bigsharp.errors import BigsharpError
 from bigsharp.io.files import write_bytes
+from bigsharp.scoring.sets import find_images
 from bigsharp.studies import measure
 from bigsharp.studies import results as kept
 from bigsharp.studies.results import Outcome, Results
-from bigsharp.studies.study import Study
+from bigsharp.studies.study import TESTED, Study
 from bigsharp.training.recipe import Recipe, from_dict
 
 if TYPE_CHECKING:
@@ -66,6 +67,36 @@ def missing_runs(study: Study, found: Results) -> dict[tuple[str, int], Recipe |
     """The runs without an outcome."""
     there = {(outcome.label, outcome.seed) for outcome in found.outcomes}
     return {k: run for k, run in study.all_runs(found.budget).items() if k not in there}
+
+
+def lacking(chosen: Mapping[str, Study], budget: str, folder: Path) -> dict[str, list[Recipe]]:
+    """What each of several studies, by name, still has to train."""
+    found = {
+        name: missing_runs(study, kept_results(name, study, budget, folder))
+        for name, study in chosen.items()
+    }
+    return {
+        name: [run for run in runs.values() if isinstance(run, Recipe)]
+        for name, runs in found.items()
+    }
+
+
+def find_sets(
+    chosen: Mapping[str, Study], budget: str, folder: Path, root: str | Path | None
+) -> None:
+    """See that the image sets are there of all that is missing.
+
+    Raises
+    ------
+    BigsharpError
+        One is not.
+    """
+    needed = {TESTED: None}
+    for name, recipes in lacking(chosen, budget, folder).items():
+        sets = [data for recipe in recipes for data in recipe.data]
+        needed |= dict.fromkeys([*sets, *(chosen[name].also if recipes else ())])
+    for data in needed:
+        find_images(data, root)
 
 
 class Runner:
@@ -171,6 +202,50 @@ def estimate(runs: Iterable[Recipe | str], folder: Path, device: str) -> float:
             known[kind] = measure.seconds_a_step(run, device)
         seconds += known[kind] * max(0, run.steps - reached["step"])
     return seconds
+
+
+def leave_to_queue(
+    chosen: Mapping[str, Study],
+    budget: str,
+    folder: Path,
+    runs: Path,
+    device: str,
+    root: str | Path | None,
+) -> tuple[Path, int, float] | None:
+    """Have a process of its own train all that is missing of several studies, by `bigsharp queue`.
+
+    Parameters
+    ----------
+    chosen : mapping of str to Study
+    budget : str
+    folder : Path
+        Of the results.
+    runs : Path
+        The folder of the runs, in which the queue's file lies, too.
+    device, root
+        As `bigsharp.training.queue.start` takes them.
+
+    Returns
+    -------
+    (Path, int, float), optional
+        The queue's file, the process's number, and about how many seconds it will take; None where
+        nothing is missing.
+
+    Raises
+    ------
+    BigsharpError
+        One works through that queue already.
+    """
+    from bigsharp.training import queue
+    from bigsharp.training.loop import choose_device
+
+    missing = [run for several in lacking(chosen, budget, folder).values() for run in several]
+    if not missing:
+        return None
+    file = runs / f"{'all' if len(chosen) > 1 else next(iter(chosen))}-{budget}.toml"
+    write_queue(missing, file)
+    seconds = estimate(missing, runs, choose_device(device))
+    return file, queue.start(file, device, root), seconds
 
 
 def write_queue(runs: Iterable[Recipe | str], file: Path) -> None:

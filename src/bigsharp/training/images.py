@@ -81,10 +81,23 @@ def load_images(
 
 
 def hold_out(images: Sequence[Array], count: int, smallest: int) -> tuple[list[Array], list[Array]]:
-    """Part images into those to train on and `count` to validate on, of a few a fifth.
+    """Part images into those to train on and those to validate on.
 
-    The held-out ones are spread evenly over the images whose sides are at least `smallest`; the
-    same list always gives the same ones.
+    The held-out ones are spread evenly over the images that are large enough; the same list always
+    gives the same ones.
+
+    Parameters
+    ----------
+    images : sequence of ndarray of uint8, shape (H, W)
+    count : int
+        To hold out, but no more than a fifth of the large ones, or one.
+    smallest : int
+        Pixels that both sides of a held-out image have at least.
+
+    Returns
+    -------
+    training, held_out : list of ndarray of uint8, shape (H, W)
+        The images themselves, in their order.
 
     Raises
     ------
@@ -104,7 +117,20 @@ def hold_out(images: Sequence[Array], count: int, smallest: int) -> tuple[list[A
 
 
 def zoom_out(images: Sequence[Array], zooms: Sequence[float], smallest: int) -> list[Array]:
-    """The images at each zoom ≤ 1, where they stay as large as `smallest`; uint8, (H, W).
+    """The images made smaller.
+
+    Parameters
+    ----------
+    images : sequence of ndarray of uint8, shape (H, W)
+    zooms : sequence of float
+        Each in (0, 1]; 1 is the image itself.
+    smallest : int
+        Pixels that a side must keep; what would be smaller is left out.
+
+    Returns
+    -------
+    list of ndarray of uint8, shape (H, W)
+        Zoom by zoom.
 
     Raises
     ------

@@ -42,6 +42,8 @@ REPORT_EVERY = 10
 #: A loss beyond this, a pixel of luma in [0, 1], is past coming back.
 HOPELESS = 1e3
 
+NO_MEMORY = "not enough memory; use smaller patches or batches"
+
 _AUTOCAST = {"none": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -111,7 +113,7 @@ class Trainer:
     BigsharpError
         The image sets are not there, or too little of them can be used; the folder holds a run
         already, or, with `resume`, none of this recipe, or another process trains in it; `start` is
-        another network.
+        another network, or given with `resume`.
     """
 
     def __init__(
@@ -126,6 +128,9 @@ class Trainer:
         compiled: bool = False,
         peers: Peers | None = None,
     ) -> None:
+        if start and resume:
+            why = "`start` begins a new run and `resume` goes on with one; give either"
+            raise BigsharpError(why)
         self.recipe, self.folder, self.start = recipe, folder, start
         self.device = torch.device(device)
         self.peers = peers or Peers()
@@ -238,8 +243,7 @@ class Trainer:
             if "memory" not in str(error):
                 raise
             name = self.recipe.name
-            why = f"recipe {name}: not enough memory; use smaller patches or batches"
-            raise BigsharpError(why) from None
+            raise BigsharpError(f"recipe {name}: {NO_MEMORY}") from None
         finally:
             self._unlock()
 

@@ -37,7 +37,7 @@ from bigsharp.io.files import write_bytes
 from bigsharp.limits import shown
 from bigsharp.training.checkpoint import LAST, read_run
 from bigsharp.training.log import Validation
-from bigsharp.training.loop import Status, Trainer
+from bigsharp.training.loop import NO_MEMORY, Status, Trainer
 from bigsharp.training.recipe import Recipe, load_recipe, read_toml
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -244,7 +244,7 @@ class Worker:
                 self.tell(f"{entry.name}: {error}")
             except MemoryError:
                 failed += 1
-                self.tell(f"{entry.name}: not enough memory; use smaller patches or batches")
+                self.tell(f"{entry.name}: {NO_MEMORY}")
             finally:
                 self._trainer = None
         return failed

@@ -1,23 +1,21 @@
 """What to restore of a colour picture: RGB PSNR of photographs, drawings, text and sprites.
 
-    python tools/colours.py [--scale 2] [--keep]
+    python speed/colours.py [--scale 2] [--keep]
 
 Each picture is shrunk by antialiased bicubic, rounded to 8 bits, and enlarged by VDSR: luma alone,
 with chroma by bicubic; luma, and chroma that follows its edges (a guided filter: K. He, J. Sun,
 X. Tang, "Guided image filtering", ECCV 2010); Y, Cb and Cr each; red, green and blue each. Of
-sprites the alpha is scored, too. `--keep` keeps the table in docs/colours.json.
+sprites the alpha is scored, too.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import uniform_filter
 
@@ -29,10 +27,20 @@ from bigsharp.io.read import read
 from bigsharp.restoration.pipeline import is_drawn
 from bigsharp.scoring import metrics
 from bigsharp.scoring.sets import find_images
+from kept import arguments, show
 
-FILE = Path(__file__).parents[1] / "docs" / "colours.json"
 COUNT = 8
+Ends = tuple[int, int, int, int]
 INKS = [(200, 0, 0), (0, 0, 200), (0, 120, 0), (0, 0, 0), (230, 120, 0), (255, 60, 60)]
+
+
+def shapes(draw: ImageDraw.ImageDraw, random: Generator, count: int, low: int, high: Ends) -> None:
+    """Ellipses and rectangles of random colours, their left, top, width and height in a range."""
+    for number in range(count):
+        ink = tuple(map(int, random.choice([0, 60, 128, 200, 255], 3)))
+        x, y, width, height = map(int, random.integers(low, high))
+        shape = draw.ellipse if number % 2 else draw.rectangle
+        shape((x, y, x + width, y + height), fill=ink)
 
 
 def drawing(seed: int) -> Array:
@@ -40,11 +48,7 @@ def drawing(seed: int) -> Array:
     random = np.random.default_rng(seed)
     image = Image.new("RGB", (240, 180), tuple(map(int, random.integers(180, 256, 3))))
     draw = ImageDraw.Draw(image)
-    for number in range(14):
-        ink = tuple(map(int, random.choice([0, 60, 128, 200, 255], 3)))
-        x, y, width, height = map(int, random.integers(10, [180, 180, 70, 70]))
-        shape = draw.ellipse if number % 2 else draw.rectangle
-        shape((x, y, x + width, y + height), fill=ink)
+    shapes(draw, random, 14, 10, (180, 180, 70, 70))
     for _ in range(6):
         ends = tuple(map(int, random.integers(0, 240, 4)))
         draw.line(ends, fill=tuple(map(int, random.choice([0, 255], 3))), width=2)
@@ -66,13 +70,8 @@ def text(seed: int) -> Array:
 def sprite(seed: int) -> Array:
     """A small drawing on nothing: red, green, blue and alpha, smooth at its edge."""
     image = Image.new("RGBA", (720, 540))
-    draw = ImageDraw.Draw(image)
     random = np.random.default_rng(seed)
-    for number in range(6):
-        ink = (*map(int, random.choice([0, 60, 128, 200, 255], 3)), 255)
-        x, y, width, height = map(int, random.integers(60, [420, 300, 280, 220]))
-        shape = draw.ellipse if number % 2 else draw.rectangle
-        shape((x, y, x + width, y + height), fill=ink)
+    shapes(ImageDraw.Draw(image), random, 6, 60, (420, 300, 280, 220))
     return np.asarray(image.resize((240, 180), Image.Resampling.BOX))
 
 
@@ -120,7 +119,6 @@ def row(name: str, pictures: list[Array], scale: int, seconds: dict[str, float])
     """A kind's PSNR by every way; and how many of it are taken for drawings."""
     scores: dict[str, list[float]] = {way: [] for way in WAYS}
     drawn = 0
-    inside = (slice(scale, -scale), slice(scale, -scale))
     for picture in pictures:
         height, width = (n // scale * scale for n in picture.shape[:2])
         true = picture[:height, :width, :3]
@@ -130,7 +128,7 @@ def row(name: str, pictures: list[Array], scale: int, seconds: dict[str, float])
             began = time.process_time()
             result = restore(small, scale)
             seconds[way] = seconds.get(way, 0) + time.process_time() - began
-            scores[way].append(psnr(result[inside], true[inside]))
+            scores[way].append(psnr(result, true, scale))
     cells = [f"{fmean(kept):.2f}" for kept in scores.values()]
     best = max(cells, key=float)
     bold = [f"**{cell}**" if cell == best else cell for cell in cells]
@@ -151,18 +149,15 @@ def alpha_row(pictures: list[Array], scale: int) -> list[str]:
     return [label, cells["bicubic"], f"**{cells['vdsr']}**", *[""] * (len(WAYS) - 1)]
 
 
-def psnr(result: Array, true: Array) -> float:
+def psnr(result: Array, true: Array, border: int = 0) -> float:
     """Of 8 bits."""
-    return metrics.psnr(result.astype(float), true.astype(float))
+    return metrics.psnr(result.astype(float), true.astype(float), border=border)
 
 
 def main() -> None:
     """Measure, print, and keep."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--scale", type=int, default=2)
-    parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     seconds: dict[str, float] = {}
     several = kinds()
@@ -171,11 +166,7 @@ def main() -> None:
     times = [f"{seconds[way] / seconds['luma']:.1f}" for way in WAYS]
     rows.append(["processor time, luma alone being 1", *times, ""])
     head = [f"×{options.scale}", *WAYS, "taken for drawings"]
-    for line in [head, *rows]:
-        print("  ".join(line))
-    if options.keep:
-        text = json.dumps({"head": head, "rows": rows}, ensure_ascii=False, indent=1)
-        FILE.write_text(text + "\n", encoding="utf-8")
+    show("colours", head, rows, options.keep, ["vdsr"])
 
 
 if __name__ == "__main__":
