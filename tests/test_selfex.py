@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from PIL import Image
@@ -59,6 +60,18 @@ def test_threads_do_not_change_the_result(name: str) -> None:
     lr = imresize(shapes(100, 90), 0.5)
     one, all_of_them = (last(lr, (100, 90), name, threads) for threads in (1, 0))
     assert np.array_equal(one, all_of_them)
+
+
+def test_it_reports_within_an_iteration_and_the_result_is_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lr = imresize(shapes(300, 40), 0.5)
+    whole = list(restored(lr, (300, 40), METHODS["selfex"]))
+    monkeypatch.setattr(selfex, "_TOGETHER", 1)
+    parts = list(restored(lr, (300, 40), METHODS["selfex"]))
+    # As many strips at a time as there are threads.
+    assert numba.get_num_threads() > 4 or len(parts) > 2 * len(whole)
+    assert np.array_equal(parts[-1][1], whole[-1][1])
 
 
 #: From a floor to the picture that shows it in perspective: (y, x, 1).
