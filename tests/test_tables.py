@@ -22,7 +22,7 @@ def test_every_table_is_what_the_records_say() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("name", weights.names())
+@pytest.mark.parametrize("name", weights.cards())
 def test_a_card_s_scores_are_those_of_the_records(name: str) -> None:
     method = next((f for f, members in weights.families().items() if name in members), name)
     digest = digest_of_model(method)
@@ -39,7 +39,7 @@ def test_a_card_s_scores_are_those_of_the_records(name: str) -> None:
 
 
 def test_a_card_s_summary_names_its_scores() -> None:
-    for name in weights.names():
+    for name in weights.cards():
         card = weights.card(name)
         first = [row for row in card["measured"] if row["data"] == card["measured"][0]["data"]]
         assert " ".join(f"{row['psnr']:.2f}" for row in first) in card["summary"]
