@@ -450,7 +450,7 @@ def test_what_needs_no_training_is_said(
     done = command("train", "selfex")
     assert done.returncode == 2
     assert done.stderr == (
-        "bigsharp: selfex learns from the picture that it restores; nothing is to train\n"
+        "bigsharp: selfex learns from the picture it restores, and is not trained\n"
     )
 
 

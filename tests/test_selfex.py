@@ -192,6 +192,24 @@ def test_without_numba_one_line_says_what_to_install(tmp_path: Path) -> None:
     assert not (tmp_path / "b.png").exists()
 
 
+def test_where_nothing_compiled_can_be_kept_one_line_says_what_to_set(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((12, 12), np.uint8)).save(tmp_path / "a.png")
+    # As where the package lies in a folder that is only read, and there is no home.
+    script = (
+        "import sys; from numba.core.caching import CacheImpl; CacheImpl._locator_classes = []\n"
+        "from bigsharp.cli import main\n"
+        "sys.argv = ['bigsharp', 'upscale', 'a.png', '-m', 'selfex', '-o', 'b.png']\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "bigsharp: Numba has no folder to keep what it compiles in; set NUMBA_CACHE_DIR to one\n"
+    )
+
+
 def test_the_search_is_compiled_where_it_is_used_alone() -> None:
     script = (
         "import sys; sys.modules['numba'] = None\n"

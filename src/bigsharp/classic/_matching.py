@@ -303,7 +303,7 @@ def _search(field, row, column, target, pyramid, level, surfaces, rules, state):
 
 @njit(cache=True, parallel=True)
 def price(field, target, pyramid, level, surfaces, rules):
-    """Fill in the costs of a field's places."""
+    """Fill in the costs of a field's places, for a target of float32, shape (H, W), in [0, 1]."""
     for row in prange(RADIUS, target.shape[0] - RADIUS):
         for column in range(RADIUS, target.shape[1] - RADIUS):
             place, plane = _place(field.places, row, column), field.planes[row, column]
@@ -315,7 +315,24 @@ def price(field, target, pyramid, level, surfaces, rules):
 def improve(field, before, target, pyramid, level, surfaces, rules, forward, seed, first, last):
     """One iteration of PatchMatch: from neighbours above and left, or below and right; by chance.
 
-    Of the strips of `STRIP` rows, those from `first` to `last`; `before` is the field as it was.
+    Parameters
+    ----------
+    field : Field
+        Changed in place, where a candidate costs less.
+    before : Field
+        As it was before the iteration.
+    target : ndarray of float32, shape (H, W), in [0, 1]
+    pyramid : Pyramid
+    level : int
+        The target's own.
+    surfaces : Surfaces
+    rules : Rules
+    forward : bool
+        Row by row from above, or from below.
+    seed : int
+        Of what is drawn by chance.
+    first, last : int
+        The strips of `STRIP` rows to work through, without the last.
 
     References
     ----------
@@ -377,7 +394,10 @@ def _examples(field, target, pyramid, level, surfaces, rules):
 
 @njit(cache=True, parallel=True)
 def vote(field, target, pyramid, level, surfaces, rules):
-    """The mean of what the examples of the patches around a pixel hold in sharp, (H, W)."""
+    """The mean of what the examples of the patches around a pixel hold in sharp; (H, W).
+
+    The target's values stay where no patch has an example.
+    """
     height, width = target.shape
     levels, found = _examples(field, target, pyramid, level, surfaces, rules)
     result = target.copy()

@@ -82,12 +82,16 @@ def check() -> None:
     Raises
     ------
     BigsharpError
-        Numba is not installed.
+        Numba is not installed, or has no folder to keep what it compiles in.
     """
     try:
-        import numba  # noqa: F401
+        from bigsharp.classic import _matching, _planes  # noqa: F401
     except ImportError:
         raise BigsharpError(errors.install("selfex and glasner need", "Numba", "selfex")) from None
+    except RuntimeError:
+        raise BigsharpError(
+            "Numba has no folder to keep what it compiles in; set NUMBA_CACHE_DIR to one"
+        ) from None
 
 
 def restored(
@@ -204,7 +208,20 @@ class _Search:
 
 
 def back_projected(hr: Array, lr: Array, rounds: int) -> Array:
-    """A picture changed so that it shrinks to `lr`, float32 in [0, 1].
+    """A picture changed so that it shrinks to `lr`.
+
+    Parameters
+    ----------
+    hr : ndarray of float32, shape (H, W)
+        Luma in [0, 1], or about.
+    lr : ndarray of float32, shape (h, w)
+        What it should shrink to, in [0, 1].
+    rounds : int
+        In each, what `hr` lacks is interpolated, blurred and added.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W), in [0, 1]
 
     References
     ----------

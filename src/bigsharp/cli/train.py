@@ -78,7 +78,7 @@ def train(
     from bigsharp.classic import selfex
 
     if recipe in selfex.METHODS:
-        raise BigsharpError(f"{recipe} learns from the picture that it restores; nothing is to train")
+        raise BigsharpError(f"{recipe} learns from the picture it restores, and is not trained")
     if recipe in classic.METHODS:
         if start or resume or steps or lr or duration or compiled or device != "auto":
             raise BigsharpError(
