@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bigsharp import classic, errors, weights
+from bigsharp import classic, errors, limits, weights
 from bigsharp.classic import selfex
 from bigsharp.classic.patches import PatchMethod
 from bigsharp.engines import FILES, open_engine
@@ -92,9 +92,9 @@ def open_model(model: str, engine: str = "auto", threads: int = 0) -> Restorer:
 
 
 def _made_by(model: str) -> BigsharpError | None:
-    """Where a name is that of a model which a command makes: which one does."""
+    """Of a name that a command would make a model of: which one."""
     name, _, scale = model.rpartition("-x")
-    if name not in classic.METHODS or not scale.isdecimal():
+    if name not in classic.METHODS or scale not in map(str, range(2, limits.SCALE + 1)):
         return None
     return BigsharpError(
         f"{model} is not in the package; `bigsharp train {name} --scale {scale}` makes it, as "
