@@ -22,6 +22,7 @@ from bigsharp.classic.rfl import RFL
 from bigsharp.classic.train import Settings, couple, nearest_samples, train
 from bigsharp.errors import BigsharpError
 from bigsharp.image.resize import imresize
+from bigsharp.networks.export import export
 from bigsharp.restoration.models import available_models
 from bigsharp.scoring import metrics
 from bigsharp.weights import file
@@ -411,7 +412,11 @@ def test_train_writes_a_model_that_upscales(
     [
         (["--data", "Set5"], "Set5 is a test set; nothing is trained on it"),
         (["--scale", "2.5"], "aplus learns whole scales of at least 2, not 2.5"),
+        (["--scale", "17"], "aplus learns whole scales of at least 2, not 17; at most 16"),
+        (["--scale", ""], "an empty list was given"),
+        (["--data", ""], "an empty list was given"),
         (["--resume"], "aplus is no network and learns in one go"),
+        (["--device", "cuda"], "aplus is no network and learns in one go"),
     ],
 )
 def test_training_options_that_do_not_fit(
@@ -425,6 +430,42 @@ def test_training_options_that_do_not_fit(
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_where_a_model_cannot_be_written_is_said_before_it_is_learned(
+    tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(photo(90, 120)).save(tmp_path / "photos/0.png")
+    photos = ("--data", "photos", "--scale", "2")
+    done = command("train", "sparse", *photos, "-o", "photos/0.png", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "sparse-x2.safetensors: cannot be written (Not a directory)" in done.stderr
+
+
+def test_what_needs_no_training_is_said(
+    command: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = command("train", "selfex")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "bigsharp: selfex learns from the picture it restores, and is not trained\n"
+    )
+
+
+def test_a_missing_model_says_which_command_makes_it() -> None:
+    with pytest.raises(BigsharpError, match=r"`bigsharp train aplus --scale 5` makes it, as runs"):
+        bigsharp.load("aplus-x5")
+    for name in ("aplus-xl", "aplus-x17", "vdsr-x5"):
+        with pytest.raises(BigsharpError, match=f"no model is called '{name}'; "):
+            bigsharp.load(name)
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".safetensors"])
+def test_what_is_no_network_is_not_exported(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(BigsharpError, match=r"aplus-x2.safetensors: its aplus is no network"):
+        export("aplus-x2", tmp_path / f"a{suffix}")
 
 
 @pytest.mark.parametrize("name", METHODS)

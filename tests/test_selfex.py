@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from PIL import Image
@@ -59,6 +60,18 @@ def test_threads_do_not_change_the_result(name: str) -> None:
     lr = imresize(shapes(100, 90), 0.5)
     one, all_of_them = (last(lr, (100, 90), name, threads) for threads in (1, 0))
     assert np.array_equal(one, all_of_them)
+
+
+def test_it_reports_within_an_iteration_and_the_result_is_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lr = imresize(shapes(300, 40), 0.5)
+    whole = list(restored(lr, (300, 40), METHODS["selfex"]))
+    monkeypatch.setattr(selfex, "_TOGETHER", 1)
+    parts = list(restored(lr, (300, 40), METHODS["selfex"]))
+    # As many strips at a time as there are threads.
+    assert numba.get_num_threads() > 4 or len(parts) > 2 * len(whole)
+    assert np.array_equal(parts[-1][1], whole[-1][1])
 
 
 #: From a floor to the picture that shows it in perspective: (y, x, 1).
@@ -177,6 +190,24 @@ def test_without_numba_one_line_says_what_to_install(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     assert "need Numba, the extra 'selfex': pip install 'bigsharp[selfex]'" in done.stderr
     assert not (tmp_path / "b.png").exists()
+
+
+def test_where_nothing_compiled_can_be_kept_one_line_says_what_to_set(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((12, 12), np.uint8)).save(tmp_path / "a.png")
+    # As where the package lies in a folder that is only read, and there is no home.
+    script = (
+        "import sys; from numba.core.caching import CacheImpl; CacheImpl._locator_classes = []\n"
+        "from bigsharp.cli import main\n"
+        "sys.argv = ['bigsharp', 'upscale', 'a.png', '-m', 'selfex', '-o', 'b.png']\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "bigsharp: Numba has no folder to keep what it compiles in; set NUMBA_CACHE_DIR to one\n"
+    )
 
 
 def test_the_search_is_compiled_where_it_is_used_alone() -> None:

@@ -34,7 +34,7 @@ def test_a_table_of_other_weights_than_those_released_is_named() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", weights.names())
+@pytest.mark.parametrize("name", weights.cards())
 def test_a_card_s_scores_are_those_of_the_records(name: str) -> None:
     method = next((f for f, members in weights.families().items() if name in members), name)
     digest = digest_of_model(method)
@@ -51,7 +51,7 @@ def test_a_card_s_scores_are_those_of_the_records(name: str) -> None:
 
 
 def test_a_card_s_summary_names_its_scores() -> None:
-    for name in weights.names():
+    for name in weights.cards():
         card = weights.card(name)
         first = [row for row in card["measured"] if row["data"] == card["measured"][0]["data"]]
         assert " ".join(f"{row['psnr']:.2f}" for row in first) in card["summary"]

@@ -94,4 +94,20 @@ def test_matlab_lr_files_upscaled_by_the_command_score_far_above_bicubic(
 
 
 def test_models_command_prints_valid_json(command) -> None:
-    assert set(json.loads(command("models", "--json").stdout)) == set(weights.names())
+    assert set(json.loads(command("models", "--json").stdout)) == set(weights.cards())
+
+
+def test_models_command_tells_all_of_one(command) -> None:
+    lines = command("models", "selfex").stdout.splitlines()
+    assert lines[0] == f"selfex: {weights.card('selfex')['summary']}"
+    assert "Huang, A. Singh, N. Ahuja" in lines[2]
+    assert "Set5 ×2: 36.45 dB / 0.9534 (bicubic 33.66 dB / 0.9299)" in lines
+    family = command("models", "aplus").stdout
+    assert all(f"aplus-x{scale}: A+" in family for scale in (2, 3, 4))
+    assert command("models", "bicubic").stdout.count("\n") == 1
+    assert set(json.loads(command("models", "srcnn", "--json").stdout)) == {
+        "srcnn-x2", "srcnn-x3", "srcnn-x4"
+    }  # fmt: skip
+    done = command("models", "selfx")
+    assert done.returncode == 2
+    assert done.stderr == "bigsharp: no model is called 'selfx'; did you mean 'selfex'?\n"

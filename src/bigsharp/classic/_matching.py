@@ -21,9 +21,9 @@ RADIUS = 2
 #: Cost of a patch that has no example.
 NONE = np.float32(1e9)
 
-# Rows that one thread works through. Neighbours in another strip are as they were an iteration
-# before, so that the result is the same with any number of threads.
-_STRIP = 32
+#: Rows that one thread works through. Neighbours in another strip are as they were an iteration
+#: before, so that the result is the same with any number of threads.
+STRIP = 32
 
 # In a random search: how far a candidate is turned and sheared at most, at first.
 _TURN, _SHEAR = np.float32(math.pi / 8), np.float32(0.025)
@@ -244,9 +244,9 @@ def _place(places, row, column):
 
 
 @njit(cache=True)
-def _moved(places, planes, row, column, down, right, pyramid, level, surfaces):
+def _moved(field, row, column, down, right, pyramid, level, surfaces):
     """The example of a neighbour, moved as the patch is to it."""
-    place, plane = _place(places, row, column), planes[row, column]
+    place, plane = _place(field.places, row, column), field.planes[row, column]
     ratio = pyramid.ratios[level]
     ty, tx = _centre(row, column, ratio)
     matrix = _seen(surfaces, plane, ty, tx, place)
@@ -303,7 +303,7 @@ def _search(field, row, column, target, pyramid, level, surfaces, rules, state):
 
 @njit(cache=True, parallel=True)
 def price(field, target, pyramid, level, surfaces, rules):
-    """Fill in the costs of a field's places."""
+    """Fill in the costs of a field's places, for a target of float32, shape (H, W), in [0, 1]."""
     for row in prange(RADIUS, target.shape[0] - RADIUS):
         for column in range(RADIUS, target.shape[1] - RADIUS):
             place, plane = _place(field.places, row, column), field.planes[row, column]
@@ -312,8 +312,27 @@ def price(field, target, pyramid, level, surfaces, rules):
 
 
 @njit(cache=True, parallel=True)
-def improve(field, target, pyramid, level, surfaces, rules, forward, seed):
+def improve(field, before, target, pyramid, level, surfaces, rules, forward, seed, first, last):
     """One iteration of PatchMatch: from neighbours above and left, or below and right; by chance.
+
+    Parameters
+    ----------
+    field : Field
+        Changed in place, where a candidate costs less.
+    before : Field
+        As it was before the iteration.
+    target : ndarray of float32, shape (H, W), in [0, 1]
+    pyramid : Pyramid
+    level : int
+        The target's own.
+    surfaces : Surfaces
+    rules : Rules
+    forward : bool
+        Row by row from above, or from below.
+    seed : int
+        Of what is drawn by chance.
+    first, last : int
+        The strips of `STRIP` rows to work through, without the last.
 
     References
     ----------
@@ -321,30 +340,25 @@ def improve(field, target, pyramid, level, surfaces, rules, forward, seed):
     algorithm", ECCV 2010.
     """
     height, width = target.shape
-    places, planes = field.places.copy(), field.planes.copy()
     back = -1 if forward else 1
-    for strip in prange((height - 2 * RADIUS + _STRIP - 1) // _STRIP):
+    for strip in prange(first, last):
         state = np.empty(1, np.uint64)
         state[0] = (np.uint64(seed) << np.uint64(32)) + np.uint64(strip + 1) * np.uint64(0x9E3779B9)
         for _ in range(8):
             _random(state)
-        first = RADIUS + strip * _STRIP
-        last = min(first + _STRIP, height - RADIUS)
-        for k in range((last - first) * (width - 2 * RADIUS)):
+        top = RADIUS + strip * STRIP
+        end = min(top + STRIP, height - RADIUS)
+        for k in range((end - top) * (width - 2 * RADIUS)):
             row, column = divmod(k, width - 2 * RADIUS)
-            row = first + row if forward else last - 1 - row
+            row = top + row if forward else end - 1 - row
             column = RADIUS + column if forward else width - RADIUS - 1 - column
             for down, right in ((back, 0), (0, back)):
                 r, c = row + down, column + right
                 if not (RADIUS <= r < height - RADIUS and RADIUS <= c < width - RADIUS):
                     continue
-                if first <= r < last:
-                    place = _moved(field.places, field.planes, r, c, -down, -right, pyramid, level,
-                                   surfaces)  # fmt: skip
-                    plane = field.planes[r, c]
-                else:
-                    place = _moved(places, planes, r, c, -down, -right, pyramid, level, surfaces)
-                    plane = planes[r, c]
+                seen = field if top <= r < end else before
+                place = _moved(seen, r, c, -down, -right, pyramid, level, surfaces)
+                plane = seen.planes[r, c]
                 _offer(field, row, column, target, pyramid, level, surfaces, rules, place, plane)
             _search(field, row, column, target, pyramid, level, surfaces, rules, state)
 
@@ -380,7 +394,10 @@ def _examples(field, target, pyramid, level, surfaces, rules):
 
 @njit(cache=True, parallel=True)
 def vote(field, target, pyramid, level, surfaces, rules):
-    """The mean of what the examples of the patches around a pixel hold in sharp, (H, W)."""
+    """The mean of what the examples of the patches around a pixel hold in sharp; (H, W).
+
+    The target's values stay where no patch has an example.
+    """
     height, width = target.shape
     levels, found = _examples(field, target, pyramid, level, surfaces, rules)
     result = target.copy()

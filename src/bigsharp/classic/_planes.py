@@ -101,6 +101,11 @@ def _grow(gradient, angle, order, least):
 def find_segments(plane: Array) -> Segments:
     """Straight edges: regions whose gradients point one way, and that are long and thin.
 
+    Parameters
+    ----------
+    plane : ndarray of float32, shape (h, w)
+        Luma in [0, 1].
+
     References
     ----------
     R. Grompone von Gioi, J. Jakubowicz, J.-M. Morel, G. Randall, "LSD: a fast line segment detector
@@ -125,9 +130,20 @@ def find_segments(plane: Array) -> Segments:
 
 
 def vanishing_points(segments: Segments, size: tuple[int, int]) -> list[tuple[Array, Array]]:
-    """Where segments meet: points of the projective plane, and which segments point there.
+    """Where segments meet, by RANSAC.
 
     One after the other is the meeting of the pair of segments that most others point to, by length.
+
+    Parameters
+    ----------
+    segments : Segments
+    size : (int, int)
+        Height and width of the picture.
+
+    Returns
+    -------
+    list of (ndarray of float64, shape (3,), and ndarray of bool, shape (n,))
+        Points of the projective plane, and which segments point there; at most three.
     """
     lines, lengths, middles = segments.lines, segments.lengths, segments.ends.mean(axis=1)
     directions = (segments.ends[:, 1] - segments.ends[:, 0]) / lengths[:, None]
@@ -171,8 +187,14 @@ def find_surfaces(plane: Array, weight: float) -> Surfaces:
     Parameters
     ----------
     plane : ndarray of float32, shape (h, w)
+        Luma in [0, 1].
     weight : float
         Of the penalties: −log of a plane's probability at a pixel.
+
+    References
+    ----------
+    J.-B. Huang, A. Singh, N. Ahuja, "Single image super-resolution from transformed
+    self-exemplars", CVPR 2015.
     """
     size = (plane.shape[0], plane.shape[1])
     segments = find_segments(plane)

@@ -66,6 +66,11 @@ class Forest:
         residuals : ndarray of float16, shape (n, r)
         growth : Growth
         random : Generator
+
+        References
+        ----------
+        S. Schulter, C. Leistner, H. Bischof, "Fast and accurate image upscaling with
+        super-resolution forests", CVPR 2015.
         """
         # Both sides of the objective count as much, whatever their units.
         some = slice(None, None, max(1, len(features) // 100_000))

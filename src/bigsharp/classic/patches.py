@@ -114,6 +114,10 @@ def overlapped(patches: Array, height: int, width: int, scale: int) -> Array:
     Parameters
     ----------
     patches : ndarray, shape ((H + 2) · (W + 2), 9 s²)
+        As `cut` gives them, of a plane with one more LR pixel on each side.
+    height, width : int
+        H and W, in LR pixels.
+    scale : int
 
     Returns
     -------

@@ -15,6 +15,7 @@ from bigsharp import errors
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 from bigsharp.image.resize import imresize
+from bigsharp.image.tiles import even_parts
 
 if TYPE_CHECKING:
     from bigsharp.classic._matching import Field, Pyramid, Rules, Surfaces
@@ -68,6 +69,10 @@ _SMALLEST = 8
 # Squared, and of 5 taps, what back-projection spreads an error with.
 _SPREAD = 1.0
 
+# Pixels that are searched for between two reports of progress, which are also where it stops when
+# it is told to: a second of one core.
+_TOGETHER = 500_000
+
 _ONE = threading.Lock()
 
 
@@ -77,12 +82,16 @@ def check() -> None:
     Raises
     ------
     BigsharpError
-        Numba is not installed.
+        Numba is not installed, or has no folder to keep what it compiles in.
     """
     try:
-        import numba  # noqa: F401
+        from bigsharp.classic import _matching, _planes  # noqa: F401
     except ImportError:
         raise BigsharpError(errors.install("selfex and glasner need", "Numba", "selfex")) from None
+    except RuntimeError:
+        raise BigsharpError(
+            "Numba has no folder to keep what it compiles in; set NUMBA_CACHE_DIR to one"
+        ) from None
 
 
 def restored(
@@ -135,9 +144,9 @@ def restored(
         target = imresize(current, size=sizes[level])
         field = search.begin(field, target, level)
         for turn in range(count):
-            search.improve(field, target, level, turn)
+            for share in search.improve(field, target, level, turn):
+                yield (done + share * target.size) / total, current
             done += target.size
-            yield done / total, current
         current = back_projected(search.vote(field, target, level), lr, settings.rounds)
         _fill(search.pyramid, level, current, sizes[level - 1])
     yield 1, current
@@ -161,13 +170,21 @@ class _Search:
             _matching.price(field, target, self.pyramid, level, self.surfaces, self.rules)
         return field
 
-    def improve(self, field: Field, target: Array, level: int, turn: int) -> None:
-        """One iteration: every other one from the far end."""
+    def improve(self, field: Field, target: Array, level: int, turn: int) -> Iterator[float]:
+        """One iteration, every other one from the far end; gives the share of it that is done."""
+        import numba
+
         from bigsharp.classic import _matching
 
+        before = field._replace(places=field.places.copy(), planes=field.planes.copy())
+        searched = target, self.pyramid, level, self.surfaces, self.rules
         order = turn % 2 == 0, level * 64 + turn + 1
-        with self._alone():
-            _matching.improve(field, target, self.pyramid, level, self.surfaces, self.rules, *order)
+        strips = math.ceil((len(target) - 2 * _matching.RADIUS) / _matching.STRIP)
+        together = _TOGETHER // (_matching.STRIP * target.shape[1])
+        for some in even_parts(strips, max(together, numba.get_num_threads())):
+            with self._alone():
+                _matching.improve(field, before, *searched, *order, some.start, some.stop)
+            yield some.stop / strips
 
     def vote(self, field: Field, target: Array, level: int) -> Array:
         """The picture that the examples make together."""
@@ -191,7 +208,20 @@ class _Search:
 
 
 def back_projected(hr: Array, lr: Array, rounds: int) -> Array:
-    """A picture changed so that it shrinks to `lr`, float32 in [0, 1].
+    """A picture changed so that it shrinks to `lr`.
+
+    Parameters
+    ----------
+    hr : ndarray of float32, shape (H, W)
+        Luma in [0, 1], or about.
+    lr : ndarray of float32, shape (h, w)
+        What it should shrink to, in [0, 1].
+    rounds : int
+        In each, what `hr` lacks is interpolated, blurred and added.
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W), in [0, 1]
 
     References
     ----------

@@ -64,7 +64,7 @@ class Settings:
     seed: int = 0
 
 
-#: Features and residuals of some patches, again and again.
+#: Features, (n, d), and residuals, (n, 9 s²), of some patches, again and again.
 Samples = Iterator[tuple[Array, Array]]
 
 _ZOOM = 0.98
@@ -154,11 +154,22 @@ def draw(
 
     Those at the border take no part, where features see beyond the picture.
 
+    Parameters
+    ----------
+    images : sequence of ndarray of uint8, shape (H, W)
+        HR luma.
+    scale : int
+    zooms : sequence of float
+    limit : int
+        Patches of all images together, about.
+    random : Generator
+
     Yields
     ------
     seen : ndarray of float32, shape (n, 81)
         The LR pixels around each patch; see `surroundings`.
     residuals : ndarray of float32, shape (n, 9 s²)
+        HR − ILR, of luma in [0, 1].
     """
     expected = sum(image.size for image in images) * sum(z * z for z in zooms) / scale**2
     for zoom in zooms:
@@ -174,7 +185,18 @@ def draw(
 
 
 def pair(hr: Array, scale: int) -> tuple[Array, Array]:
-    """The LR image of an HR image in [0, 1], and the residual; the HR cropped to whole pixels."""
+    """The LR image of an HR image, and the residual; the HR cropped to whole LR pixels.
+
+    Parameters
+    ----------
+    hr : ndarray of float32, shape (H, W), in [0, 1]
+    scale : int
+
+    Returns
+    -------
+    lr : ndarray of float32, shape (H // s, W // s)
+    residual : ndarray of float32, shape (H // s · s, W // s · s)
+    """
     height, width = (n // scale for n in hr.shape)
     hr = hr[: height * scale, : width * scale]
     lr = imresize(hr, size=(height, width))
@@ -182,7 +204,17 @@ def pair(hr: Array, scale: int) -> tuple[Array, Array]:
 
 
 def directed(features: Array, residuals: Array) -> tuple[Array, Array]:
-    """Features at unit length, and residuals, in float16, divided by the same; no flat patches."""
+    """Features at unit length, and residuals divided by the same; no flat patches.
+
+    Parameters
+    ----------
+    features, residuals : ndarray of float32, shape (n, d) and (n, 9 s²)
+
+    Returns
+    -------
+    features : ndarray of float32, shape (m, d)
+    residuals : ndarray of float16, shape (m, 9 s²)
+    """
     length = np.linalg.norm(features, axis=1, keepdims=True)
     kept = length[:, 0] > _FLAT
     length = length[kept]
@@ -190,15 +222,36 @@ def directed(features: Array, residuals: Array) -> tuple[Array, Array]:
 
 
 def orient(features: Array, residuals: Array) -> tuple[Array, Array]:
-    """Features, and residuals in float16; the negative of both where the first feature is."""
+    """Features and residuals, the negative of both where the first feature is negative.
+
+    Parameters
+    ----------
+    features, residuals : ndarray of float32, shape (n, d) and (n, r)
+
+    Returns
+    -------
+    features : ndarray of float32, shape (n, d)
+    residuals : ndarray of float16, shape (n, r)
+    """
     sign = np.where(features[:, :1] < 0, np.float32(-1), np.float32(1))
     return features * sign, (residuals * sign).astype(np.float16)
 
 
 def learn_features(seen: Array, scale: int, energy: float) -> Array:
-    """PCA of the gradients: the map from LR pixels to features, float64 (81, d).
+    """PCA of the gradients of LR pixels.
 
-    It keeps the largest components, which hold `energy` of the gradients' squares.
+    Parameters
+    ----------
+    seen : ndarray of float32, shape (n, 81)
+        From `surroundings`.
+    scale : int
+    energy : float
+        Of the gradients' squares, in [0, 1], that the components kept hold.
+
+    Returns
+    -------
+    ndarray of float64, shape (81, d)
+        From LR pixels to features, the largest component first.
     """
     gradients = gradient_map(scale)
     moment = (seen.T @ seen).astype(np.float64)
@@ -208,11 +261,22 @@ def learn_features(seen: Array, scale: int, energy: float) -> Array:
 
 
 def couple(atoms: Array, features: Array, residuals: Array) -> Array:
-    """The residual patch of each atom, so that codes of features give residuals; (K, 9 s²).
+    """The residual patch of each atom, by least squares: codes of features are to give residuals.
+
+    Parameters
+    ----------
+    atoms : ndarray of float32, shape (K, d)
+        Of unit length.
+    features, residuals : ndarray of float32, shape (n, d) and (n, 9 s²)
+
+    Returns
+    -------
+    ndarray of float32, shape (K, 9 s²)
 
     References
     ----------
-    Zeyde et al. 2010.
+    R. Zeyde, M. Elad, M. Protter, "On single image scale-up using sparse-representations", Curves
+    and Surfaces 2010.
     """
     chosen, weights = pursue(features, atoms, ATOMS)
     size = len(atoms)
@@ -229,7 +293,7 @@ def couple(atoms: Array, features: Array, residuals: Array) -> Array:
 
 
 def nearest_samples(closeness: Array, count: int) -> Array:
-    """Numbers of the `count` largest values."""
+    """Numbers of the `count` largest values, intp, in no order; all where they are fewer."""
     if count >= len(closeness):
         return np.arange(len(closeness))
     # A threshold out of every 64th, so that few are left to sort: 10 ms in place of 80.
@@ -247,7 +311,22 @@ def learn_regressors(
 ) -> dict[str, Array]:
     """A+'s arrays, by the names of its arguments, but for the features.
 
-    Each atom has a ridge regressor of its neighbours, (K, d, r), in a common basis, (r, 9 s²).
+    Each atom has a ridge regressor of its neighbours, written in a basis that all share.
+
+    Parameters
+    ----------
+    atoms : ndarray of float32, shape (K, d)
+        Of unit length.
+    samples : iterator of (features, residuals)
+        float32, (n, d) and (n, 9 s²).
+    settings : Settings
+    begin : callable
+        Called with what is begun.
+
+    References
+    ----------
+    R. Timofte, V. De Smet, L. Van Gool, "A+: Adjusted anchored neighborhood regression for fast
+    super-resolution", ACCV 2014; the basis is ours.
     """
     directions = (directed(*sample) for sample in samples)
     features, residuals = map(np.concatenate, zip(*directions, strict=True))
@@ -282,7 +361,24 @@ def learn_forest(
     random: Generator,
     begin: Callable[[str], None],
 ) -> dict[str, Array]:
-    """RFL's arrays, by the names of its arguments, but for the features; `basis` is (9 s², r)."""
+    """RFL's arrays, by the names of its arguments, but for the features.
+
+    Parameters
+    ----------
+    samples : iterator of (features, residuals)
+        float32, (n, d) and (n, 9 s²).
+    basis : ndarray of float32, shape (9 s², r)
+        Orthonormal; what residuals are written in.
+    settings : Settings
+    random : Generator
+    begin : callable
+        Called with what is begun.
+
+    References
+    ----------
+    S. Schulter, C. Leistner, H. Bischof, "Fast and accurate image upscaling with super-resolution
+    forests", CVPR 2015; that leaves share regressors is ours.
+    """
     oriented = (orient(features, residuals @ basis) for features, residuals in samples)
     features, residuals = map(np.concatenate, zip(*oriented, strict=True))
     forest = Forest()

@@ -76,9 +76,12 @@ def train(
 ) -> None:
     """Train a network on image sets, on several GPUs through `torchrun -m bigsharp`."""
     from bigsharp import classic
+    from bigsharp.classic import selfex
 
+    if recipe in selfex.METHODS:
+        raise BigsharpError(f"{recipe} learns from the picture it restores, and is not trained")
     if recipe in classic.METHODS:
-        if start or resume or steps or lr or duration or compiled:
+        if start or resume or steps or lr or duration or compiled or device != "auto":
             raise BigsharpError(
                 f"{recipe} is no network and learns in one go; it takes --data, --scale, --seed, "
                 "--output, --root and --quiet"
@@ -152,8 +155,8 @@ def _train_method(
     written = train_method(
         name,
         output or Path("runs") / name,
-        data=words(data) if data else DATA,
-        scales=numbers(scale, "--scale") if scale else SCALES,
+        data=DATA if data is None else words(data),
+        scales=SCALES if scale is None else numbers(scale, "--scale"),
         settings=Settings(seed=seed),
         root=root,
         report=report,

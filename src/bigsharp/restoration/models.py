@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bigsharp import classic, errors, weights
+from bigsharp import classic, errors, limits, weights
 from bigsharp.classic import selfex
 from bigsharp.classic.patches import PatchMethod
 from bigsharp.engines import FILES, open_engine
@@ -26,7 +26,6 @@ from bigsharp.weights.file import Task
 #: Models that have no weights.
 UNTRAINED = (*selfex.METHODS, BICUBIC)
 
-
 #: The released models that restore a picture at its own size.
 CLEANERS: Mapping[Task, str] = {"denoise": "vdsr-denoise", "deblock": "vdsr-deblock"}
 
@@ -42,10 +41,9 @@ def available_models() -> list[str]:
 
 def summaries() -> dict[str, str]:
     """What each of `available_models`, and of `CLEANERS`, is, in one line."""
-    said = {name: weights.card(name)["summary"] for name in weights.names()}
+    said = {name: weights.card(name)["summary"] for name in weights.cards()}
     for family, members in weights.families().items():
         said[family] = f"one of {', '.join(members)}, by the scale"
-    said |= dict.fromkeys(selfex.METHODS, "by the picture's own patches, without weights; slow")
     return said | {BICUBIC: "no network, plain interpolation"}
 
 
@@ -85,12 +83,23 @@ def open_model(model: str, engine: str = "auto", threads: int = 0) -> Restorer:
     members = weights.families().get(model, [model])
     known = (*available_models(), *CLEANERS.values())
     if model not in known and Path(model).suffix.lower() not in FILES:
-        raise errors.unknown("model", model, known)
+        raise _made_by(model) or errors.unknown("model", model, known)
     paths = [_weights_file(member) for member in members]
     if all(path and file.architecture(path) in classic.METHODS for path in paths):
         return ByPatches([_open_method(path) for path in paths if path])
     networks = [open_engine(member, engine, threads) for member in members]
     return ByNetwork(networks[0]) if members == [model] else Family(networks)
+
+
+def _made_by(model: str) -> BigsharpError | None:
+    """Of a name that a command would make a model of: which one."""
+    name, _, scale = model.rpartition("-x")
+    if name not in classic.METHODS or scale not in map(str, range(2, limits.SCALE + 1)):
+        return None
+    return BigsharpError(
+        f"{model} is not in the package; `bigsharp train {name} --scale {scale}` makes it, as "
+        f"runs/{name}/{model}{file.SUFFIX}"
+    )
 
 
 def _weights_file(model: str) -> Path | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from bigsharp import limits
 from bigsharp.classic.train import Settings, smallest_side, train
 from bigsharp.errors import BigsharpError
-from bigsharp.io.files import write_bytes
+from bigsharp.io.files import check_path, write_bytes
 from bigsharp.training.images import load_images, refuse_test_sets
 from bigsharp.weights import file
 
@@ -54,7 +54,8 @@ def train_method(
     Raises
     ------
     BigsharpError
-        A scale is no whole number; a set is missing, a test set, or too small.
+        A scale is no whole number; a set is missing, a test set, or too small; a file cannot be
+        written.
     """
     refuse_test_sets(data)
     if not all(2 <= scale <= limits.SCALE and scale == int(scale) for scale in scales):
@@ -62,12 +63,12 @@ def train_method(
         raise BigsharpError(
             f"{name} learns whole scales of at least 2, not {given}; at most {limits.SCALE}"
         )
-    written = []
-    for scale in map(int, scales):
+    written = {int(scale): folder / f"{name}-x{scale:g}{file.SUFFIX}" for scale in scales}
+    for path in written.values():
+        check_path(path)
+    for scale, path in written.items():
         images, skipped = load_images(data, smallest_side(scale), root)
         for line in skipped:
             report(f"skipped {line}")
-        packed = train(name, scale, images, settings, report)
-        written.append(folder / f"{name}-x{scale}{file.SUFFIX}")
-        write_bytes(written[-1], file.to_bytes(packed))
-    return written
+        write_bytes(path, file.to_bytes(train(name, scale, images, settings, report)))
+    return list(written.values())

@@ -1,4 +1,7 @@
-"""The released weights: for each model NAME.onnx, NAME.safetensors and its card, NAME.json."""
+"""The released weights: NAME.safetensors, of a network NAME.onnx too, and the card, NAME.json.
+
+A method without weights has a card alone.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,12 @@ _FOLDER = Path(str(resources.files(__name__)))
 
 
 def names() -> list[str]:
-    """The released models, sorted."""
+    """The released weights, sorted."""
+    return sorted(path.stem for path in _FOLDER.glob("*.safetensors"))
+
+
+def cards() -> list[str]:
+    """What has a card, sorted: the released weights, and methods that have none."""
     return sorted(path.stem for path in _FOLDER.glob("*.json"))
 
 
@@ -28,7 +36,7 @@ def families() -> dict[str, list[str]]:
 
 
 def card(name: str) -> dict[str, Any]:
-    """A released model's card: how it was trained and what it scores."""
+    """A card of `cards`: what the model is, how it was trained, and what it scores."""
     return json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 

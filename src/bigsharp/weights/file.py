@@ -294,6 +294,8 @@ def read(path: str | Path) -> Packed:
         It is missing, or something else.
     """
     with _reading(path) as (said, state):
+        if "graph" not in said:
+            raise BigsharpError(f"its {_text(said['architecture'])} is no network")
         return Packed.from_about(said, state())
 
 
