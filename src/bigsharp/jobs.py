@@ -24,7 +24,7 @@ from bigsharp.io.read import Reader
 from bigsharp.io.write import Saving
 from bigsharp.restoration.cleaning import Cleaner, Cleaning, choose_steps, cleaner_on
 from bigsharp.restoration.pipeline import Colour, upscale_picture
-from bigsharp.restoration.restorer import Progress, Restorer, shifted, silent
+from bigsharp.restoration.restorer import Progress, Restorer, detour, shifted, silent
 from bigsharp.restoration.target import Size
 
 #: The name of a cleaned picture beside the original.
@@ -397,7 +397,8 @@ def run(
     cleaner : Cleaner, optional
         Takes away what the job asks for; by default the one for whoever names none.
     tell : callable
-        Called with what is done about noise and JPEG's damage, in a few words.
+        Called with what is done about noise and JPEG's damage, and where the model restores at
+        another scale than is asked for, in a few words.
 
     Returns
     -------
@@ -545,13 +546,17 @@ def restore(
     target = job.size.of(picture.size)
     check_pixels("the result", target.height, target.width, job.max_pixels)
     # A model that knows larger scales alone restores more than is asked for.
-    for step in restorer.passes(target, picture.size):
+    passes = restorer.passes(target, picture.size)
+    for step in passes:
         check_pixels("what the model restores", *step.size, 4 * job.max_pixels)
     dtype = write.dtype_of(picture, job.saving)
     steps, said = choose_steps(picture, job.cleaning, target.scale)
     keeps_size = target.size == picture.size
     # Who enlarges need not hear of what was not done.
-    if said and (steps or keeps_size):
+    said = said if steps or keeps_size else []
+    if not keeps_size and (words := detour(passes, target)):
+        said = [*said, words]
+    if said:
         tell("; ".join(said))
     if steps:
         first = picture.size[0] * picture.size[1] * len(steps)
