@@ -323,6 +323,35 @@ def test_another_scale_takes_the_next_larger_model_and_resizes(name: str) -> Non
         assert np.abs(result - np.clip(expected[rows, columns], 0, 1)).max() < 1e-4
 
 
+@pytest.mark.parametrize(
+    ("model", "options", "says"),
+    [
+        ("aplus", ("--scale", "2.5"), ", restored at ×3 and shrunk)"),
+        ("aplus", ("--width", "200"), ", restored at ×4 and enlarged)"),
+        ("aplus", ("--scale", "3"), " s)"),
+        ("aplus", ("--scale", "1"), " s)"),
+        ("aplus", ("--scale", "2", "--ensemble"), " s)"),
+        ("srcnn", ("--scale", "2.5"), ", restored at ×3 and shrunk)"),
+        ("vdsr", ("--scale", "1.2"), ", restored at ×1.5 and shrunk)"),
+        ("vdsr", ("--scale", "8"), " s)"),
+        ("glasner", ("--scale", "1.7"), " s)"),
+    ],
+)
+def test_a_model_that_restores_at_another_scale_says_so(
+    model: str,
+    options: tuple[str, ...],
+    says: str,
+    tmp_path: Path,
+    command: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    Image.fromarray(photo(18, 24)).save(tmp_path / "a.png")
+    done = command("upscale", "a.png", "-m", model, *options, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip().endswith(says)
+    assert done.stdout.count("(") == done.stdout.count("\n") == 1
+    assert ("restored" in done.stdout) == ("restored" in says)
+
+
 def test_kinds_of_pixels_are_kept(texture: np.ndarray) -> None:
     deep = texture[..., 0].astype(np.uint16) * 257
     assert bigsharp.upscale(deep, 2, model="aplus").dtype == np.uint16

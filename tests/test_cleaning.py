@@ -242,9 +242,9 @@ def test_the_command_restores_as_the_library_does(
     assert (done.returncode, done.stderr) == (0, "")
     lines = map(json.loads, done.stdout.splitlines())
     first, second = sorted(lines, key=lambda line: line["source"])
-    assert first["cleaned"].startswith("JPEG of quality 20: deblocked; noise of about σ")
-    assert second["cleaned"].startswith("no JPEG: nothing to deblock; noise of about σ")
-    assert second["cleaned"].endswith("denoised")
+    assert first["said"].startswith("JPEG of quality 20: deblocked; noise of about σ")
+    assert second["said"].startswith("no JPEG: nothing to deblock; noise of about σ")
+    assert second["said"].endswith("denoised")
     for name in ("a", "b"):
         assert Image.open(tmp_path / "out" / f"{name}.png").size == (160, 120)
     written = restore(tmp_path / "b.png", denoise="auto")

@@ -151,7 +151,7 @@ def test_a_job_says_what_was_cleaned(client: TestClient, texture: np.ndarray) ->
         place = send(client, buffer.getvalue(), "jobs", model="vdsr", scale="2").headers["location"]
         with client.stream("GET", f"{place}/events") as events:
             assert '"done"' in list(events.iter_lines())[-2]
-        assert client.get(place).json()["cleaned"] == cleaned
+        assert client.get(place).json()["said"] == cleaned
 
 
 def test_of_what_was_sent_and_deleted_nothing_is_left(client: TestClient, photo: Path) -> None:

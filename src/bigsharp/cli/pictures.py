@@ -171,7 +171,7 @@ class Outcome:
         """One line for programs."""
         said: dict[str, Any] = {"source": str(self.job.source), "output": str(self.job.output)}
         said |= {"seconds": round(self.seconds, 3), "error": self.error}
-        said |= {"cleaned": self.said} if self.said else {}
+        said |= {"said": self.said} if self.said else {}
         return json.dumps(said)
 
 

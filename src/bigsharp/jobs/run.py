@@ -22,10 +22,10 @@ from bigsharp.jobs.job import STANDARD, Job, Order
 from bigsharp.restoration.cleaner import Cleaner
 from bigsharp.restoration.cleaning import Step, choose_steps
 from bigsharp.restoration.pipeline import upscale_picture
-from bigsharp.restoration.restorer import Progress, Restorer, shifted, silent
-from bigsharp.restoration.target import Target
+from bigsharp.restoration.restorer import Progress, Restorer, detour, shifted, silent
 
-#: Called with what is done about noise and JPEG's damage, in a few words.
+#: Called with what is done about noise and JPEG's damage, and where the model restores at another
+#: scale than is asked for, in a few words.
 Tell = Callable[[str], None]
 
 #: Bytes that come through a pipe.
@@ -167,7 +167,7 @@ class Results:
             name_of_all = f"its {reader.count} frames together"
             check_pixels(name_of_all, reader.count * target.height, target.width, order.max_pixels)
         write.check(name, kind, first, target.size, order.saving, reader.several)
-        self._steps = _choose_steps(first, order, target, tell)
+        self._steps = _choose_steps(first, order, restorer, tell)
         loses = kind.has_quality and kind.name == reader.format and reader.count == 1
         done = not self._steps and target.size == first.size
         self.same = loses and done and order.saving == Saving()
@@ -196,8 +196,7 @@ class Results:
         order, count = self._order, self._reader.count
         # What is done to some frames alone would flicker.
         if number and self._reader.several == "pages":
-            target = order.size.of(picture.size)
-            self._steps = _choose_steps(picture, order, target, unheard)
+            self._steps = _choose_steps(picture, order, self._restorer, unheard)
 
         def progress(done: int, total: int) -> None:
             """Progress through them all, were they of one size."""
@@ -262,14 +261,17 @@ def restore(
         The picture or the result is too large, or has no such size.
     """
     check_pixels("the picture", *picture.size, order.max_pixels)
-    steps = _choose_steps(picture, order, order.size.of(picture.size), unheard)
+    steps = _choose_steps(picture, order, restorer, unheard)
     return _restore(picture, order, steps, restorer, cleaner, progress)
 
 
-def _choose_steps(picture: Picture, order: Order, target: Target, tell: Tell) -> list[Step]:
+def _choose_steps(picture: Picture, order: Order, restorer: Restorer, tell: Tell) -> list[Step]:
+    target = order.size.of(picture.size)
     steps, said = choose_steps(picture, order.cleaning, target.scale)
-    # Who enlarges need not hear of what was not done.
-    if said and (steps or target.size == picture.size):
+    if target.size != picture.size:
+        # Who enlarges need not hear of what was not done.
+        said = [*(said if steps else []), *detour(restorer.passes(target, picture.size), target)]
+    if said:
         tell("; ".join(said))
     return steps
 

@@ -283,6 +283,16 @@ class BySelfExamples:
         yield (slice(0, height), slice(0, width)), result
 
 
+def detour(passes: Sequence[Target], target: Target) -> list[str]:
+    """In a few words, how a target is reached where passes do not end there; else nothing."""
+    last = passes[-1]
+    if last.size == target.size:
+        return []
+    scale = math.prod(step.scale for step in passes)
+    larger = last.height * last.width > target.height * target.width
+    return [f"restored at ×{scale:.3g} and {'shrunk' if larger else 'enlarged'}"]
+
+
 def _in_trained_steps(
     target: Target, size: tuple[int, int], scales: Sequence[float]
 ) -> list[Target]:

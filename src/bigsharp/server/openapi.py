@@ -108,7 +108,7 @@ def _job() -> Schema:
         name=text,
         result=text,
         error={"type": ["string", "null"]},
-        cleaned={"type": ["string", "null"]},
+        said={"type": ["string", "null"]},
         progress={"type": "number", "minimum": 0, "maximum": 1},
         command=text,
     )

@@ -67,8 +67,8 @@ class Ticket:
         HTTP's, of the result.
     error : str, optional
         One line.
-    cleaned : str, optional
-        What was taken away first, in a few words.
+    said : str, optional
+        What was taken away first, and where the model restored at another scale, in a few words.
     bytes : int
         On the disk.
     holders : int
@@ -93,7 +93,7 @@ class Ticket:
     share: float = 0.0
     status: int = 200
     error: str | None = None
-    cleaned: str | None = None
+    said: str | None = None
     holders: int = 0
     fetched: bool = False
     process: Process | None = None
@@ -139,7 +139,7 @@ class Ticket:
 
     def as_json(self) -> dict[str, Any]:
         """What its user is told."""
-        names = ("id", "state", "name", "result", "error", "cleaned")
+        names = ("id", "state", "name", "result", "error", "said")
         said = {name: getattr(self, name) for name in names}
         return said | {"progress": round(self.share, 3), "command": self.command}
 

@@ -1,7 +1,7 @@
 """The process that restores pictures for the service: what crashes a decoder ends it alone.
 
 On standard input come pickles, each a `Job` and the name of its model; on standard output goes a
-line of JSON for each step of its progress, one with what is cleaned, if anything, and at last one
+line of JSON for each step of its progress, one with what is to be said of it, and at last one
 with ``status``.
 """
 
@@ -84,7 +84,7 @@ def _do(job: Job, model: str, threads: int, say: Say) -> None:
 
     try:
         cleaner = cleaner_on(threads=threads)
-        run(job, _open(model, threads=threads), cleaner, progress, lambda words: say(cleaned=words))
+        run(job, _open(model, threads=threads), cleaner, progress, lambda words: say(said=words))
     except BigsharpError as error:
         say(status=status_of(error), error=as_line(str(error)))
     except MemoryError:

@@ -215,8 +215,8 @@ class Picture {
     return job;
   }
 
-  show({ state, progress, error, command, cleaned }) {
-    this.cleaned = cleaned ? `; ${cleaned}` : "";
+  show({ state, progress, error, command, said }) {
+    this.said = said ? `; ${said}` : "";
     const running = state === "running";
     this.part("state").textContent = running ? `${Math.round(100 * progress)} %` : state;
     $("progress", this.item).value = progress;
@@ -241,7 +241,7 @@ class Picture {
     this.viewer.load(this.before, this.after, this.file.name).then(
       () => {
         const size = `${this.viewer.width} × ${this.viewer.height}`;
-        this.part("state").textContent = `done, ${size}${this.cleaned}`;
+        this.part("state").textContent = `done, ${size}${this.said}`;
       },
       () => {
         for (const name of ["shown", "whole", "exact"]) this.part(name).hidden = true;
