@@ -17,8 +17,9 @@ demo: .venv/base
 serve: .venv/server
 	$(BIN)/bigsharp serve --open
 
+# Two workers, each of which computes on one core.
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 test-slow: .venv/dev
 	$(BIN)/python -m pytest -m slow

@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("--hardware", required=True, help="what it was trained on")
     parser.add_argument("--note", default="", help="what a user should know of these weights")
+    parser.add_argument("--source", help="the paper of what is no network")
     parser.add_argument("--data", help="sets to score, others than the task's")
     parser.add_argument("--scale", help="other scales, or levels, than the task's")
     options = parser.parse_args()
@@ -69,6 +70,7 @@ def main() -> None:
         "task": task,
         "summary": summary(results, about),
         "note": options.note,
+        **({"source": options.source} if options.source else {}),
         **about,
         "hardware": options.hardware,
         "date": datetime.date.today().isoformat(),

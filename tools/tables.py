@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bigsharp import weights
 from bigsharp.benchmark import table
 from bigsharp.benchmark.methods import INPUT, digest_of_model
 from bigsharp.benchmark.published import find, published
@@ -27,6 +28,7 @@ from bigsharp.scoring.sets import SETS
 
 ROOT = Path(__file__).parents[1]
 BENCHMARK = ROOT / "docs" / "benchmark"
+WEIGHTS = ROOT / "src" / "bigsharp" / "weights"
 
 #: What holds tables between marks.
 FILES = (
@@ -139,6 +141,31 @@ def beside_published(
                     row.append(f"{entry.psnr:.2f}" if entry else "–")
             rows.append(row)
     return markdown(head, rows)
+
+
+def cards(measured: Measured) -> dict[Path, str]:
+    """The cards of methods without weights, with what they score on sets measured whole."""
+    texts = {}
+    for name in SELF:
+        rows = []
+        for data in TABLE:
+            for scale in SCALES:
+                ours = measured.result("published", data, scale, name)
+                plain = measured.result("published", data, scale, "bicubic")
+                if ours and plain:
+                    rows.append(
+                        {
+                            "data": data,
+                            "scale": float(scale),
+                            "psnr": round(ours.mean.psnr, 4),
+                            "ssim": round(ours.mean.ssim, 5),
+                            "bicubic_psnr": round(plain.mean.psnr, 4),
+                            "bicubic_ssim": round(plain.mean.ssim, 5),
+                        }
+                    )
+        card = weights.card(name) | {"measured": rows}
+        texts[WEIGHTS / f"{name}.json"] = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+    return texts
 
 
 def any_scale(measured: Measured) -> str:
@@ -258,7 +285,7 @@ def written() -> dict[Path, str]:
         if (result := measured.result("published", data, scale, method))
     ]
     laid_out = table.texts(table.lay_out(results), BENCHMARK, TASKS["upscale"].note)
-    return texts | laid_out
+    return texts | cards(measured) | laid_out
 
 
 def main() -> int:

@@ -88,7 +88,7 @@ def main() -> NoReturn:
         say(end.word)
         sys.exit(end.status)
     except MemoryError:
-        _fail(f"not enough memory; {pictures.SMALLER}")
+        _fail("not enough memory")
     except OSError as error:
         # A path that no system takes, say; or nobody takes what is printed.
         if error.filename is None and error.errno not in (*_NOT_TAKEN, errno.EPIPE):
