@@ -229,12 +229,18 @@ def filled(file: Path, tables: Mapping[str, str]) -> str:
     return content
 
 
+def kept(name: str) -> str:
+    """A table that a tool of this name keeps."""
+    table = json.loads((ROOT / "docs" / f"{name}.json").read_text(encoding="utf-8"))
+    return markdown(table["head"], table["rows"])
+
+
 def written() -> dict[Path, str]:
     """What each file should hold."""
     measured = Measured(BENCHMARK / "records.jsonl")
-    colours = json.loads((ROOT / "docs" / "colours.json").read_text(encoding="utf-8"))
     tables = speeds() | {
-        "colours": markdown(colours["head"], colours["rows"]),
+        "colours": kept("colours"),
+        "passes": kept("passes"),
         "scores": scores(measured),
         "any scale": any_scale(measured),
         "ensemble": ensemble(measured),
