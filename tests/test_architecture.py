@@ -111,7 +111,7 @@ def test_a_library_is_imported_only_where_the_page_says(path: Path) -> None:
         ("bigsharp.cli", {"typer"}),
         ("bigsharp.image.resize", {"numpy"}),
         ("bigsharp.classic", {"numpy"}),
-        ("bigsharp.jobs", {"numpy", "PIL"}),
+        ("bigsharp.jobs.run", {"numpy", "PIL"}),
         ("bigsharp.benchmark.measure", {"numpy", "PIL"}),
     ],
 )

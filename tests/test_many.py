@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -313,7 +314,13 @@ def test_a_kill_in_the_middle_leaves_nothing(tree: Path) -> None:
     ]
     process = subprocess.Popen([*line, "-s", "4"], cwd=tree)
     open_files = Path(f"/proc/{process.pid}/fd")
-    while not any("big/" in str(path.readlink()) for path in open_files.iterdir()):
+
+    def writes() -> bool:
+        with contextlib.suppress(FileNotFoundError):  # It was closed just now.
+            return any("big/" in str(path.readlink()) for path in open_files.iterdir())
+        return False
+
+    while not writes():
         assert process.poll() is None
         time.sleep(0.01)
     process.kill()

@@ -552,6 +552,9 @@ def test_formats_that_are_only_recognised(enlarge, tmp_path: Path) -> None:
             struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, 8, 8, 16, 3) + bytes(40),
             "PSD of 16 bits is not supported",
         ),
+        "a.pam": (b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 4\n", "PAM is not supported"),
+        "a.pfm": (b"PF\n1 1\n-1.0\n" + bytes(12), "PFM is not supported"),
+        "a.mng": (b"\x8aMNG\r\n\x1a\n" + bytes(40), "MNG is not supported"),
         "a.wmf": (b"\xd7\xcd\xc6\x9a" + bytes(60), "WMF is not supported"),
     }
     for name, (content, words) in contents.items():

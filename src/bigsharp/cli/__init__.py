@@ -24,7 +24,6 @@ from bigsharp.cli import (
     engines,
     export,
     models,
-    pictures,
     queue,
     restore,
     serve,

@@ -50,6 +50,9 @@ _MARKS = {
     b"<svg": "SVG",
     b"<?xml": "SVG",
     b"\x1aE\xdf\xa3": "video",
+    b"\x8aMNG": "MNG",
+    b"P7\n": "PAM",
+    b"PF\n": "PFM",
 }
 _BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"isom": "video", b"mp42": "video"}
 
