@@ -389,6 +389,16 @@ def test_memory_is_bounded(upscale, tree: Path) -> None:
         assert "--memory" in done.stderr
 
 
+def test_several_pictures_have_no_result_of_one_name(upscale, tree: Path) -> None:
+    for words in (("pictures/a.png", "pictures/b.jpg"), ("pictures",), ("pictures/*.png",)):
+        done = upscale(*words, "-o", "big.png")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "big.png: names one picture, and there may be several; a folder's" in done.stderr
+    assert not (tree / "big.png").exists()
+    assert upscale("pictures/a.png", "pictures/b.jpg", "-o", "big.png/").returncode == 0
+    assert set(written(tree / "big.png")) == {"a.png", "b.jpg"}
+
+
 def test_odd_names(upscale, tree: Path) -> None:
     odd = ["two\nlines.png", "-dash.png", "@at.png", "{stem}.png", "café ☕.png", "[a].png"]
     (tree / "odd").mkdir()

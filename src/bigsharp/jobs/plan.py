@@ -72,14 +72,15 @@ def _output_folder(inputs: Sequence[str | Path], output: str | Path | None) -> P
     """The folder that results go into; None where they have none of their own."""
     if output is None or str(output) == str(STANDARD):
         return None
-    alone = len(inputs) == 1 and not is_several(str(inputs[0]))
-    # Whoever names a file, and hits a folder, will be told.
-    if (
-        alone
-        and not str(output).endswith(("/", os.sep))
-        and not (is_folder(output) and not is_written(output))
-    ):
+    if str(output).endswith(("/", os.sep)) or (is_folder(output) and not is_written(output)):
+        return Path(output)
+    if len(inputs) == 1 and not is_several(str(inputs[0])):
+        # Whoever names a file, and hits a folder, will be told.
         return None
+    if is_written(output):
+        raise BigsharpError(
+            f"{output}: names one picture, and there may be several; a folder's name ends in /"
+        )
     return Path(output)
 
 
