@@ -117,7 +117,7 @@ def bad_inputs(tmp_path: Path, photo: Path) -> dict[str, Path]:
         ("empty", "not a picture"),
         ("text", "not a picture"),
         ("truncated", "damaged or truncated"),
-        ("folder", "holds no picture"),
+        ("folder", "names one picture, and there may be several"),
         ("animated", "out.jpg: JPEG cannot hold frames; use .png .webp .avif .gif"),
         ("float", "32-bit"),
     ],

@@ -9,6 +9,7 @@ import sys
 import weakref
 import zlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -346,7 +347,9 @@ def test_cmyk_goes_through_its_profile(enlarge, tmp_path: Path) -> None:
         assert "icc_profile" not in result.info
 
 
+@cache
 def srgb() -> bytes:
+    """A profile; it holds the time at which it was made."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -500,17 +503,17 @@ def test_an_animation_is_not_in_memory_whole(tmp_path: Path, name: str) -> None:
 
 
 def test_equal_frames_are_restored_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bigsharp.jobs import run
+    from bigsharp.jobs import results
 
     seen = []
-    real = run.upscale_picture
-    monkeypatch.setattr(run, "upscale_picture", lambda *a, **k: seen.append(1) or real(*a, **k))
+    real = results.upscale_picture
+    monkeypatch.setattr(results, "upscale_picture", lambda *a, **k: seen.append(1) or real(*a, **k))
     values = (10, 10, 10, 200, 90, 200, 10)
     pages = [Image.new("L", (9, 9), value) for value in values]
     pages[0].save(tmp_path / "in.tif", save_all=True, append_images=pages[1:])
     for bound, count in ((1 << 20, 3), (0, 5)):
         seen.clear()
-        monkeypatch.setattr(run, "_RECENT", bound)
+        monkeypatch.setattr(results, "_RECENT", bound)
         bigsharp.upscale(tmp_path / "in.tif", 2, output=tmp_path / f"{bound}.tif", model="bicubic")
         assert len(seen) == count
         result = Image.open(tmp_path / f"{bound}.tif")

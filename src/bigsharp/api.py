@@ -14,7 +14,7 @@ from bigsharp.io.write import Saving
 from bigsharp.jobs.job import Order
 from bigsharp.jobs.naming import RESTORED, Naming
 from bigsharp.jobs.plan import plan
-from bigsharp.jobs.run import restore as restore_picture
+from bigsharp.jobs.results import restore as restore_picture
 from bigsharp.jobs.run import run, run_in_memory
 from bigsharp.restoration.cleaner import Cleaner, cleaner_on
 from bigsharp.restoration.cleaning import Clean, Cleaning, Strength
