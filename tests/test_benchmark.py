@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bigsharp import weights
+from bigsharp import weights, workers
 from bigsharp.benchmark import published, table
 from bigsharp.benchmark.measure import measure
 from bigsharp.benchmark.records import Record, RecordFile
@@ -494,3 +495,9 @@ def test_a_broken_image_is_named_and_no_mean_is_taken(photos: Path, tmp_path: Pa
     kept = RecordFile(tmp_path / "records.jsonl")
     with pytest.raises(BigsharpError, match=r"img_2.png"):
         benchmark([str(photos)], [2], ["bicubic"], kept=kept)
+
+
+def test_a_process_that_is_ended_is_one_sentence() -> None:
+    pool = workers.processes(1, int)
+    with pytest.raises(BigsharpError, match="a process that shared the work was ended"):
+        list(workers.spread(os._exit, [1], pool))

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+)
 from typing import Any, TypeVar
 
-Task = TypeVar("Task")
+from bigsharp.errors import BigsharpError
+
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -24,22 +32,31 @@ def processes(count: int, start: Callable[..., None], *words: Any) -> Executor:
 
 
 def spread(
-    work: Callable[[Task], Result],
-    tasks: Iterable[Task],
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
     pool: Executor | None = None,
     stop: Callable[[], None] = lambda: None,
 ) -> Iterator[Result]:
-    """Do tasks in a pool, or here without one; results come as they are ready.
+    """Work on items in a pool, or here without one; results come as they are ready.
 
-    Where one fails, or the caller stops asking, tasks that were not begun are left, `stop` is
+    Where one fails, or the caller stops asking, those that were not begun are left, `stop` is
     called, and the others are waited for.
+
+    Raises
+    ------
+    BigsharpError
+        A process of the pool died.
     """
     if pool is None:
-        yield from map(work, tasks)
+        yield from map(work, items)
         return
     try:
-        for future in as_completed([pool.submit(work, task) for task in tasks]):
+        for future in as_completed([pool.submit(work, item) for item in items]):
             yield future.result()
+    except BrokenExecutor:
+        raise BigsharpError(
+            "a process that shared the work was ended; if memory does not suffice, give fewer `jobs`"
+        ) from None
     except BaseException:
         stop()
         raise
