@@ -55,7 +55,7 @@ def spread(
             yield future.result()
     except BrokenExecutor:
         raise BigsharpError(
-            "a process that shared the work was ended; if memory does not suffice, give fewer `jobs`"
+            "a process that shared the work was ended; if for lack of memory, give fewer `jobs`"
         ) from None
     except BaseException:
         stop()
