@@ -37,7 +37,7 @@ fix: .venv/dev
 	$(BIN)/python tools/reference.py
 
 speed: .venv/dev
-	for name in startup resize upscale many engines train methods; do \
+	for name in startup resize upscale cleaning many engines train methods colours passes; do \
 	  $(BIN)/python speed/$$name.py || exit 1; done
 
 # The engine under the compiler's sanitizers; address and undefined go together.

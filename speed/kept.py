@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +25,15 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--keep", action="store_true", help="keep the table in docs/speed.json")
     return parser
+
+
+def timed(words: Sequence[str | Path]) -> tuple[float, float]:
+    """Seconds and peak resident megabytes of a Python process of these words."""
+    began = time.perf_counter()
+    child = subprocess.Popen([sys.executable, *words])
+    _, status, usage = os.wait4(child.pid, 0)
+    assert status == 0
+    return time.perf_counter() - began, usage.ru_maxrss / 1024
 
 
 def show(

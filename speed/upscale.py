@@ -6,12 +6,7 @@ same by `with_ncnn.py`. The native engine takes rows, and no tiles.
 
 from __future__ import annotations
 
-import os
-import resource
-import subprocess
-import sys
 import tempfile
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from bigsharp.defaults import MODEL
-from kept import arguments, show
+from kept import arguments, show, timed
 
 #: Of the small picture; the result at ×2 has a megapixel, and four in the second case.
 SIDES = (512, 1024)
@@ -42,16 +37,7 @@ def run(image: Path, engine: str, tile: int) -> tuple[float, float]:
     words += ["--model", MODEL, "--engine", engine, "--tile", str(tile)]
     if engine == "ncnn":
         words = [Path(__file__).with_name("with_ncnn.py"), image, output]
-    began = time.perf_counter()
-    child = subprocess.Popen([sys.executable, *words])
-    _, status, usage = wait(child.pid)
-    assert status == 0
-    return time.perf_counter() - began, usage.ru_maxrss / 1024
-
-
-def wait(pid: int) -> tuple[int, int, resource.struct_rusage]:
-    """Wait for a child and tell what it used."""
-    return os.wait4(pid, 0)
+    return timed(words)
 
 
 def main() -> None:

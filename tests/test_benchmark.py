@@ -19,7 +19,7 @@ from bigsharp.benchmark import published, table
 from bigsharp.benchmark.measure import measure
 from bigsharp.benchmark.records import Record, RecordFile
 from bigsharp.benchmark.run import benchmark, check
-from bigsharp.benchmark.tasks import TASKS
+from bigsharp.benchmark.tasks import BENCHMARKS
 from bigsharp.errors import BigsharpError
 from bigsharp.io.read import read
 from bigsharp.restoration.models import available_models
@@ -368,7 +368,7 @@ def test_photos_are_enlarged_after_jpeg_by_one_model_or_two(photos: Path) -> Non
 
 def test_a_task_is_measured_in_one_call(photos: Path) -> None:
     found = {str(photos): sorted(photos.iterdir())}
-    task = TASKS["photo"].changed(scales=[3, 2], levels=[90, 30], methods=["bicubic"])
+    task = BENCHMARKS["photo"].changed(scales=[3, 2], levels=[90, 30], methods=["bicubic"])
     measured = measure(task, found)
     assert [result.label for result in measured.results] == [
         "×3, q 90", "×3, q 30", "×2, q 90", "×2, q 30",
@@ -381,7 +381,7 @@ def test_a_task_is_measured_in_one_call(photos: Path) -> None:
 
 def test_every_task_is_scored_by_models_that_are_there(photos: Path) -> None:
     released = {*available_models(), *weights.names(), "input"}
-    for name, task in TASKS.items():
+    for name, task in BENCHMARKS.items():
         assert task.name == name
         assert set(task.data) <= set(SETS)
         assert {model for words in task.methods for model in words.split(">")} <= released

@@ -23,7 +23,8 @@ from bigsharp.benchmark.methods import INPUT, digest_of_model
 from bigsharp.benchmark.published import find, published
 from bigsharp.benchmark.records import Record, RecordFile
 from bigsharp.benchmark.run import Result
-from bigsharp.benchmark.tasks import TASKS, Task
+from bigsharp.benchmark.tasks import BENCHMARKS, Benchmark
+from bigsharp.restoration.restorer import BICUBIC
 from bigsharp.scoring.sets import SETS
 
 ROOT = Path(__file__).parents[1]
@@ -62,7 +63,10 @@ SELF = {"glasner": None, "selfex": ("benchmark", "SelfEx")}
 
 #: Sets and scales of the slides' table.
 TABLE = tuple(dict.fromkeys(entry.dataset for entry in published()))
-SCALES = TASKS["upscale"].strengths
+SCALES = BENCHMARKS["upscale"].strengths
+
+#: The sets of colour pictures that are cleaned.
+IN_RGB = ("Set5", "Set14", "B100")
 ANY_SCALE = (1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5, 6, 8)
 
 
@@ -144,27 +148,30 @@ def beside_published(
 
 
 def cards(measured: Measured) -> dict[Path, str]:
-    """The cards of methods without weights, with what they score on sets measured whole."""
+    """The cards of what enlarges, with what it scores on sets measured whole."""
+    families = {name: family for family, names in weights.families().items() for name in names}
     texts = {}
-    for name in SELF:
-        rows = []
-        for data in TABLE:
-            for scale in SCALES:
-                ours = measured.result("published", data, scale, name)
-                plain = measured.result("published", data, scale, "bicubic")
-                if ours and plain:
-                    rows.append(
-                        {
-                            "data": data,
-                            "scale": float(scale),
-                            "psnr": round(ours.mean.psnr, 4),
-                            "ssim": round(ours.mean.ssim, 5),
-                            "bicubic_psnr": round(plain.mean.psnr, 4),
-                            "bicubic_ssim": round(plain.mean.ssim, 5),
-                        }
-                    )
-        card = weights.card(name) | {"measured": rows}
-        texts[WEIGHTS / f"{name}.json"] = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+    for name in weights.cards():
+        card = weights.card(name)
+        if card.get("task", "upscale") != "upscale":
+            continue
+        scales = [float(s) for s in SCALES if name not in families or name.endswith(f"-x{s}")]
+        rows = [
+            {
+                "data": data,
+                "scale": scale,
+                "psnr": round(ours.mean.psnr, 4),
+                "ssim": round(ours.mean.ssim, 5),
+                "bicubic_psnr": round(plain.mean.psnr, 4),
+                "bicubic_ssim": round(plain.mean.ssim, 5),
+            }
+            for data in TABLE
+            for scale in scales
+            if (ours := measured.result("published", data, scale, families.get(name, name)))
+            and (plain := measured.result("published", data, scale, BICUBIC))
+        ]
+        text = json.dumps(card | {"measured": rows}, indent=1, ensure_ascii=False)
+        texts[WEIGHTS / f"{name}.json"] = text + "\n"
     return texts
 
 
@@ -186,7 +193,7 @@ def ensemble(measured: Measured) -> str:
     return markdown(["Set5", *(f"×{scale:g}" for scale in SCALES)], rows)
 
 
-def cleaned(measured: Measured, task: Task) -> str:
+def cleaned(measured: Measured, task: Benchmark) -> str:
     """PSNR of a spoiled set, of what was published of it, and of ours."""
     (data,), (rules,), strengths, ours = task.data, task.rules, task.strengths, task.methods[-1]
     rows = [["as it comes", *(measured.psnr(rules.name, data, s, INPUT) for s in strengths)]]
@@ -199,25 +206,25 @@ def cleaned(measured: Measured, task: Task) -> str:
 
 def photos(measured: Measured) -> str:
     """PSNR of LR images in JPEG, enlarged: by bicubic, by VDSR, and deblocked before."""
-    task = TASKS["photo"]
+    task = BENCHMARKS["photo"]
     rows = []
     for data in task.data:
         for scale in task.strengths:
             if measured.result(task.rules[0].name, data, scale, task.methods[-1]) is None:
                 continue
             cells = [measured.psnr(rules.name, data, scale, *task.methods) for rules in task.rules]
-            plain = measured.psnr("published", data, scale, *TASKS["upscale"].methods)
+            plain = measured.psnr("published", data, scale, *BENCHMARKS["upscale"].methods)
             rows.append([data, f"×{scale:g}", *cells, plain])
     return markdown(["", "", *(f"q {quality}" for quality in task.qualities), "no JPEG"], rows)
 
 
 def in_rgb(measured: Measured) -> str:
     """PSNR in RGB of spoiled colour pictures, as they come and cleaned."""
-    tasks = [TASKS[name].changed(colour="rgb") for name in ("deblock", "denoise")]
+    tasks = [BENCHMARKS[name].changed(colour="rgb") for name in ("deblock", "denoise")]
     wanted = [(t.rules[0], s, t.methods) for t in tasks for s in t.strengths]
     rows = [
         [data, *(measured.psnr(rules.name, data, s, *methods) for rules, s, methods in wanted)]
-        for data in TASKS["upscale"].data
+        for data in IN_RGB
     ]
     return markdown(["", *(rules.label(strength) for rules, strength, _ in wanted)], rows)
 
@@ -266,8 +273,8 @@ def written() -> dict[Path, str]:
         "scores": scores(measured),
         "any scale": any_scale(measured),
         "ensemble": ensemble(measured),
-        "noise": cleaned(measured, TASKS["denoise"]),
-        "jpeg": cleaned(measured, TASKS["deblock"]),
+        "noise": cleaned(measured, BENCHMARKS["denoise"]),
+        "jpeg": cleaned(measured, BENCHMARKS["deblock"]),
         "photos": photos(measured),
         "rgb": in_rgb(measured),
         "patches": beside_published(measured, CLASSIC, TABLE),
@@ -284,7 +291,7 @@ def written() -> dict[Path, str]:
         for method in MEASURED
         if (result := measured.result("published", data, scale, method))
     ]
-    laid_out = table.texts(table.lay_out(results), BENCHMARK, TASKS["upscale"].note)
+    laid_out = table.texts(table.lay_out(results), BENCHMARK, BENCHMARKS["upscale"].note)
     return texts | cards(measured) | laid_out
 
 

@@ -10,7 +10,7 @@ import reprlib
 LAYERS, CHANNELS, KERNEL = 128, 512, 33
 
 #: Of a scale that something is trained on.
-SCALE = 16
+LARGEST_SCALE = 16
 
 #: Of a dictionary: atoms, and features of each.
 ATOMS, FEATURES = 8192, 1024

@@ -159,7 +159,7 @@ class Enlarging(Words):
 
 
 @dataclass(frozen=True)
-class Cleansing(Words):
+class AtOwnSize(Words):
     """What is to be taken away from a picture at its own size."""
 
     denoise: str | None = option(
@@ -233,7 +233,7 @@ class Options(Written, Enlarging):
 
 
 @dataclass(frozen=True)
-class CleanOptions(Written, Cleansing):
+class CleanOptions(Written, AtOwnSize):
     """What can be asked of a picture that is restored at its own size."""
 
 

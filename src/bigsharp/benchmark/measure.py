@@ -12,7 +12,7 @@ from bigsharp.benchmark.methods import Method, open_methods
 from bigsharp.benchmark.records import RecordFile
 from bigsharp.benchmark.run import Result
 from bigsharp.benchmark.table import Grid, lay_out
-from bigsharp.benchmark.tasks import Task
+from bigsharp.benchmark.tasks import Benchmark
 from bigsharp.restoration.restorer import Progress, silent
 
 
@@ -22,7 +22,7 @@ class Measured:
 
     Attributes
     ----------
-    task : Task
+    task : Benchmark
     results : list of Result
         By set, by strength, by protocol, by method.
     methods : mapping of str to Method
@@ -31,14 +31,14 @@ class Measured:
         The table, what is published beside it.
     """
 
-    task: Task
+    task: Benchmark
     results: list[Result]
     methods: Mapping[str, Method]
     grid: Grid
 
 
 def measure(
-    task: Task,
+    task: Benchmark,
     data: Mapping[str, Sequence[Path]],
     *,
     metrics: Sequence[str] = (),
@@ -52,8 +52,8 @@ def measure(
 
     Parameters
     ----------
-    task : Task
-        One of `bigsharp.benchmark.tasks.TASKS`, or `Task.changed`.
+    task : Benchmark
+        One of `bigsharp.benchmark.tasks.BENCHMARKS`, or `Benchmark.changed`.
     data : mapping of str to sequence of path
         Image sets with their images.
     check : bool

@@ -199,7 +199,7 @@ def benchmark(
 
 def _check_tasks(opened: Mapping[str, Method], rules: Rules) -> None:
     """See that every model was trained for what is scored."""
-    task = degradations.TASKS[rules.degradation]
+    task = degradations.TASK_OF[rules.degradation]
     for method in opened.values():
         if isinstance(method, Model) and method.task != task:
             raise BigsharpError(f"{method.name}: its task is {method.task}, and here it is {task}")
@@ -253,7 +253,7 @@ def check(
         found = benchmark(data, strengths, [name], rules=rules, **settings)
         measured = {(r.data, r.scale): r.mean.psnr for r in found}
     else:
-        table, name = degradations.TASKS[rules.degradation], INPUT
+        table, name = degradations.TASK_OF[rules.degradation], INPUT
         measured = {
             (each, strength): _spoiled(each, paths, strength, rules)
             for each, paths in data.items()

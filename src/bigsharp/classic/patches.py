@@ -161,8 +161,8 @@ class PatchMethod(ABC):
     """
 
     def __init__(self, scale: int, features: Array) -> None:
-        if type(scale) is not int or not 2 <= scale <= limits.SCALE:
-            raise ValueError(f"its scale is a whole number from 2 to {limits.SCALE}")
+        if type(scale) is not int or not 2 <= scale <= limits.LARGEST_SCALE:
+            raise ValueError(f"its scale is a whole number from 2 to {limits.LARGEST_SCALE}")
         if features.ndim != 2 or features.shape[1] > limits.FEATURES:
             raise ValueError(f"it has {limits.FEATURES} features at most")
         self.scale = scale

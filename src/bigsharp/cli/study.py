@@ -155,12 +155,12 @@ def _progress(name: str, count: int, quiet: bool) -> Iterator[Tell]:
     """A progress bar over the runs, or, where standard error is no terminal, lines."""
     begun: dict[tuple[str, int], None] = {}
 
-    def told(label: str, seed: int, status: Status) -> str:
+    def told(label: str, seed: int) -> str:
         begun.setdefault((label, seed))
         return f"{name}: {label}, seed {seed} ({len(begun)} of {count})"
 
     def line(label: str, seed: int, status: Status) -> None:
-        text = told(label, seed, status)
+        text = told(label, seed)
         if not quiet and (status.step % _EVERY == 0 or status.step == status.steps):
             print(
                 f"{text}: step {status.step}/{status.steps}  {status}", file=sys.stderr, flush=True
@@ -173,7 +173,7 @@ def _progress(name: str, count: int, quiet: bool) -> Iterator[Tell]:
         task = bar.add_task(name, total=count, report="")
 
         def advance(label: str, seed: int, status: Status) -> None:
-            text = told(label, seed, status)
+            text = told(label, seed)
             done = len(begun) - 1 + status.step / status.steps
             bar.update(task, completed=done, description=text, report=str(status))
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime: the portable engine, and the only one that the base install needs."""
+"""ONNX Runtime: the portable engine, where the native one does not run."""
 
 from __future__ import annotations
 

@@ -205,8 +205,8 @@ def _restore(
     target = order.size.of(picture.size)
     check_pixels("the result", target.height, target.width, order.max_pixels)
     # A model that knows larger scales alone restores more than is asked for.
-    for step in restorer.passes(target, picture.size):
-        check_pixels("what the model restores", *step.size, 4 * order.max_pixels)
+    for each in restorer.passes(target, picture.size):
+        check_pixels("what the model restores", *each.size, 4 * order.max_pixels)
     dtype = write.dtype_of(picture, order.saving)
     enlarges = target.size != picture.size
     first = picture.size[0] * picture.size[1] * len(steps)

@@ -1,4 +1,4 @@
-"""What is to be taken away from a picture before it is enlarged: noise, and JPEG's damage."""
+"""What is to be taken away from a picture: noise, and JPEG's damage."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def open_model(model: str, engine: str = "auto", threads: int = 0) -> Restorer:
 def _made_by(model: str) -> BigsharpError | None:
     """Of a name that a command would make a model of: which one."""
     name, _, scale = model.rpartition("-x")
-    if name not in classic.METHODS or scale not in map(str, range(2, limits.SCALE + 1)):
+    if name not in classic.METHODS or scale not in map(str, range(2, limits.LARGEST_SCALE + 1)):
         return None
     return BigsharpError(
         f"{model} is not in the package; `bigsharp train {name} --scale {scale}` makes it, as "

@@ -1,4 +1,4 @@
-"""The pipeline: picture → luma → restored luma → picture, a part at a time."""
+"""The pipeline: picture → planes → restored planes → picture, a part at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bigsharp.weights.file import Task
 #: Rows that are converted together.
 BAND = 256
 
-#: No luma is so large, in [0, 1]; NaN is not below it either.
+#: No plane is so bright, in [0, 1]; NaN is not below it either.
 _HOPELESS = 1e6
 
 #: Beyond this share of pixels with a chroma edge a picture is a drawing, a screenshot or a sprite
@@ -95,14 +95,14 @@ def upscale_picture(
     if colour == "auto":
         colour = "rgb" if coloured and is_drawn(picture.pixels) else "luma"
     colour = colour if coloured else "luma"
-    steps = restorer.passes(target, picture.size)
-    total, done, left = sum(step.height * step.width for step in steps), 0, target
-    for step in steps:
-        left = left.after(step)
-        depth = dtype if step.size == target.size else finer
+    passes = restorer.passes(target, picture.size)
+    total, done, left = sum(each.height * each.width for each in passes), 0, target
+    for each in passes:
+        left = left.after(each)
+        depth = dtype if each.size == target.size else finer
         told = shifted(done, total, progress)
-        picture = _resample(picture, step, restorer, depth, colour, tile, told)
-        done += step.height * step.width
+        picture = _resample(picture, each, restorer, depth, colour, tile, told)
+        done += each.height * each.width
     if picture.size == target.size:
         return picture
     return _resample(picture, left, Bicubic(), dtype, "luma", tile, silent)
@@ -136,7 +136,7 @@ def _resample(
     alpha = None if picture.alpha is None else np.empty(target.size, dtype)
     for window, restored in _parts(picture, target, restorer, colour, tile, progress):
         if not all(np.abs(plane).max() < _HOPELESS for plane in restored):
-            raise BigsharpError("the model gives no luma (NaN, or huge): its weights are damaged")
+            raise BigsharpError("the model gives NaN, or huge values: its weights are damaged")
         if alpha is not None and picture.alpha is not None:
             seen = interpolate(picture.alpha, maps, window, to_unit)
             if _restores_alpha(picture, restorer):

@@ -1,4 +1,4 @@
-"""What makes a small luma plane large and sharp: the one seam of all that restores."""
+"""What makes a small plane large and sharp: the one seam of all that restores."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ class Restorer(Protocol):
     def passes(self, target: Target, size: tuple[int, int]) -> list[Target]:
         """How it is at its best for a picture of `size`: targets to restore to, each from the last.
 
-        Where the last one has not `target`'s size, it is to be resized to that.
+        Sizes are height and width in pixels. Where the last one has not `target`'s, it is to be
+        resized to that.
         """
         ...
 
@@ -64,12 +65,12 @@ class Restorer(Protocol):
     ) -> Iterator[Part]:
         """Enlarge and restore a plane, part by part; the parts cover the result once.
 
-        Their luma is float32, neither clipped nor rounded.
+        They are float32, neither clipped nor rounded.
 
         Parameters
         ----------
         plane : ndarray of float32, shape (H, W), in [0, 1]
-            The small picture's luma.
+            Of the small picture: its luma, a colour, chroma or alpha.
         target : Target
             From `choose_target`.
         tile : int
@@ -195,7 +196,7 @@ class Family:
     def passes(self, target: Target, size: tuple[int, int]) -> list[Target]:
         """As the member for its scale does; beyond all scales in passes, each by its own member."""
         scales = [scale for member in self.members for scale in member.network.scales]
-        *before, last = target.steps(max(scales), size)
+        *before, last = target.passes(max(scales), size)
         size = before[-1].size if before else size
         return [*before, *self.at(last.scale).passes(last, size)]
 
@@ -288,7 +289,7 @@ def detour(passes: Sequence[Target], target: Target) -> list[str]:
     last = passes[-1]
     if last.size == target.size:
         return []
-    scale = math.prod(step.scale for step in passes)
+    scale = math.prod(each.scale for each in passes)
     larger = last.height * last.width > target.height * target.width
     return [f"restored at ×{scale:.3g} and {'shrunk' if larger else 'enlarged'}"]
 
@@ -299,7 +300,7 @@ def _in_trained_steps(
     """Steps within the scales trained on; one, where they allow none or are not known."""
     if not scales:
         return [target]
-    *before, last = target.steps(max(scales), size)
+    *before, last = target.passes(max(scales), size)
     if before and last.scale < min(scales):
         return [target]
     return [*before, last.at_least(min(scales), before[-1].size if before else size)]

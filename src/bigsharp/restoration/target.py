@@ -42,7 +42,7 @@ class Target:
         vertical, horizontal = self.vertical / step.vertical, self.horizontal / step.horizontal
         return Target(self.height, self.width, vertical, horizontal)
 
-    def steps(self, most: float, size: tuple[int, int]) -> list[Target]:
+    def passes(self, most: float, size: tuple[int, int]) -> list[Target]:
         """Equal steps that lead there from a picture of `size`, none of a factor over `most`."""
         count = math.ceil(round(math.log(self.scale, most), 9)) if self.scale > most > 1 else 1
         steps, left = [], self

@@ -15,7 +15,7 @@ from bigsharp.scoring.protocol import round_to_8bit
 from bigsharp.weights.file import Task
 
 #: What a network is for, by the degradation that it was trained on.
-TASKS: Mapping[str, Task] = {
+TASK_OF: Mapping[str, Task] = {
     "bicubic": "upscale", "photo": "upscale", "noise": "denoise", "jpeg": "deblock",
 }  # fmt: skip
 

@@ -77,14 +77,14 @@ def find_copies(
     BigsharpError
         A picture cannot be read.
     """
-    read = {path: _Shown(path) for path in dict.fromkeys([*tests, *trainings])}
+    shown = {path: _Shown(path) for path in dict.fromkeys([*tests, *trainings])}
     found: dict[frozenset[Path], Copy] = {}
     done, total = 0, len(tests) + len(trainings)
     for parts, wholes in ((tests, trainings), (trainings, tests)):
-        searched = _Searched([read[path].at(_COARSE) for path in wholes], _COARSE)
+        searched = _Searched([shown[path].at(_COARSE) for path in wholes], _COARSE)
         for part in parts:
-            for number, side, mirrored in _candidates(read[part], searched):
-                copy = _look_again(part, wholes[number], read, side, mirrored)
+            for number, side, mirrored in _candidates(shown[part], searched):
+                copy = _look_again(part, wholes[number], shown, side, mirrored)
                 pair = frozenset((part, wholes[number]))
                 if copy and (pair not in found or found[pair].likeness < copy.likeness):
                     found[pair] = copy
@@ -174,14 +174,14 @@ def _candidates(part: _Shown, searched: _Searched) -> Iterator[tuple[int, int, b
 
 
 def _look_again(
-    part: Path, whole: Path, read: dict[Path, _Shown], side: int, mirrored: bool
+    part: Path, whole: Path, shown: dict[Path, _Shown], side: int, mirrored: bool
 ) -> Copy | None:
     """The pair at a finer scale; None where they are not the same."""
-    finer = min(read[whole].side, read[part].side * _COARSE // side) / _COARSE
+    finer = min(shown[whole].side, shown[part].side * _COARSE // side) / _COARSE
     size = round(max(1, finer) * _COARSE)
-    searched = _Searched([read[whole].at(size)], size)
+    searched = _Searched([shown[whole].at(size)], size)
     sides = range(size * (side - 1) // _COARSE - 1, size * (side + 1) // _COARSE + 2)
-    likeness = [float(searched.correlate(read[part].at(s, mirrored))[0]) for s in sides]
+    likeness = [float(searched.correlate(shown[part].at(s, mirrored))[0]) for s in sides]
     best = int(np.argmax(likeness))
     if likeness[best] < _COPY:
         return None

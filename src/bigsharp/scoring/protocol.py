@@ -1,6 +1,7 @@
 """How a picture is made small for a test, and how the restored one is scored.
 
-Every score in bigsharp is taken here, and carries the name of its protocol.
+Every score that bigsharp states is taken here, and carries the name of its protocol; validation
+while training takes the same on the device (`tests/test_patches.py` holds the two together).
 """
 
 from __future__ import annotations

@@ -58,10 +58,10 @@ def train_method(
         written.
     """
     refuse_test_sets(data)
-    if not all(2 <= scale <= limits.SCALE and scale == int(scale) for scale in scales):
+    if not all(2 <= scale <= limits.LARGEST_SCALE and scale == int(scale) for scale in scales):
         given = ", ".join(f"{scale:g}" for scale in scales)
         raise BigsharpError(
-            f"{name} learns whole scales of at least 2, not {given}; at most {limits.SCALE}"
+            f"{name} learns whole scales of at least 2, not {given}; at most {limits.LARGEST_SCALE}"
         )
     written = {int(scale): folder / f"{name}-x{scale:g}{file.SUFFIX}" for scale in scales}
     for path in written.values():

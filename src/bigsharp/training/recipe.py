@@ -15,7 +15,7 @@ from bigsharp import errors, limits
 from bigsharp.errors import BigsharpError
 from bigsharp.limits import shown
 from bigsharp.networks import ARCHITECTURES
-from bigsharp.scoring.degradations import TASKS
+from bigsharp.scoring.degradations import TASK_OF
 from bigsharp.training.images import refuse_test_sets
 from bigsharp.weights.file import Task, check_options
 
@@ -26,7 +26,7 @@ _CHOICES = {
     "optimizer": ("muon", "adam", "sgd"),
     "schedule": ("cosine", "step", "plateau", "constant"),
     "autocast": ("none", "bf16", "fp16"),
-    "degradation": tuple(TASKS),
+    "degradation": tuple(TASK_OF),
 }
 _AT_LEAST_1 = (
     "holdout", "patch", "batch", "steps", "patience", "validate_every", "validation_crop",
@@ -234,8 +234,8 @@ class Recipe:
         if min(self.zooms) < 1 / limits.LENGTH:
             self._refuse(f"zooms must be at least {1 / limits.LENGTH}")
         largest = max((*self.scales, *self.scale_range))
-        if largest > limits.SCALE:
-            self._refuse(f"scales must be at most {limits.SCALE}")
+        if largest > limits.LARGEST_SCALE:
+            self._refuse(f"scales must be at most {limits.LARGEST_SCALE}")
         smallest = math.ceil(4 * max(self.scales))
         if self.validation_crop < smallest:
             self._refuse(f"validation_crop must be at least {smallest}")
@@ -312,7 +312,7 @@ class Recipe:
     @property
     def task(self) -> Task:
         """What the network is trained for."""
-        return TASKS[self.degradation]
+        return TASK_OF[self.degradation]
 
     @property
     def validated(self) -> tuple[tuple[float, float | None], ...]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from bigsharp.image.arrays import Array
 from bigsharp.networks.network import Network
 from bigsharp.scoring import protocol
-from bigsharp.scoring.degradations import DEGRADATIONS, TASKS, bicubic
+from bigsharp.scoring.degradations import DEGRADATIONS, TASK_OF, bicubic
 
 #: Before a level, in logs.
 _SIGNS = {"photo": "q", "noise": "sigma", "jpeg": "q"}
@@ -48,7 +48,7 @@ class ValidationSet:
     ) -> ValidationSet:
         """Spoil the centres of the held-out images; by a scale under the published protocol."""
         random = np.random.default_rng(0)
-        upscales = TASKS[degradation] == "upscale"
+        upscales = TASK_OF[degradation] == "upscale"
         pairs = []
         for image in images:
             top, left = ((n - crop) // 2 for n in image.shape)

@@ -229,8 +229,9 @@ def _described(about: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], tuple[
     """What both kinds of weights say: architecture, options and scales."""
     check_options(about["options"])
     scales = tuple(map(_number, about["scales"]))
-    if len(scales) > limits.LENGTH or not all(1 <= scale <= limits.SCALE for scale in scales):
-        raise ValueError(f"scales are numbers from 1 to {limits.SCALE}")
+    known = all(1 <= scale <= limits.LARGEST_SCALE for scale in scales)
+    if len(scales) > limits.LENGTH or not known:
+        raise ValueError(f"scales are numbers from 1 to {limits.LARGEST_SCALE}")
     return _text(about["architecture"]), about["options"], scales
 
 

@@ -1,9 +1,9 @@
 """Release what was trained: weights, and the card that says what they are.
 
-    python tools/release.py runs/vdsr/best.pt vdsr --hardware "2 CPU cores of …"
-    python tools/release.py runs/aplus/aplus-x3.safetensors aplus-x3 --scale 3 --hardware "…"
-
-    python tools/release.py runs/vdsr-denoise/best.pt vdsr-denoise --hardware "…"
+    python tools/release_weights.py runs/vdsr/best.pt vdsr --hardware "2 CPU cores of …"
+    python tools/release_weights.py runs/aplus/aplus-x3.safetensors aplus-x3 --scale 3 \
+      --hardware "…"
+    python tools/release_weights.py runs/vdsr-denoise/best.pt vdsr-denoise --hardware "…"
 
 scores the model on the benchmark sets of its task that BIGSHARP_DATA holds and writes
 NAME.safetensors and NAME.json, of a network's checkpoint also NAME.onnx, into src/bigsharp/weights.
@@ -27,7 +27,7 @@ import numpy as np
 import bigsharp
 from bigsharp import classic
 from bigsharp.benchmark.run import Result, benchmark
-from bigsharp.benchmark.tasks import TASKS
+from bigsharp.benchmark.tasks import BENCHMARKS
 from bigsharp.classic.train import Settings
 from bigsharp.io.files import write_bytes
 from bigsharp.training.classic import DATA
@@ -41,7 +41,7 @@ TITLES = {"sparse": "Sparse coding", "neighbours": "NE+LLE", "aplus": "A+", "rfl
 
 
 def main() -> None:
-    """Read the arguments, write the three files."""
+    """Read the arguments, write the files."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -57,7 +57,7 @@ def main() -> None:
     release = release_method if options.checkpoint.suffix == SUFFIX else release_network
     files, about = release(options.checkpoint)
     task = about.pop("task", "upscale")
-    test = TASKS[task]
+    test = BENCHMARKS[task]
     (rules,) = test.rules
     sets = options.data.split(",") if options.data else test.data
     tested = [float(s) for s in options.scale.split(",")] if options.scale else test.strengths
