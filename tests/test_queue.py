@@ -241,6 +241,13 @@ def test_what_an_entry_names_lies_where_the_file_does(lab: Path) -> None:
     assert Entry.from_dict({"recipe": "vdsr", "from": "vdsr"}, lab).start == "vdsr"
 
 
+def test_runs_at_other_scales_have_folders_of_their_own(lab: Path) -> None:
+    runs = "".join(f'[[run]]\nrecipe = "tiny.toml"\nscale = {scales}\n' for scales in ([2], [3, 4]))
+    entries, faults = read_queue(queue(lab, runs + '[[run]]\nrecipe = "tiny.toml"\n'))
+    assert not faults
+    assert [entry.name for entry in entries] == ["tiny-x2", "tiny-x3,4", "tiny"]
+
+
 def test_durations() -> None:
     assert [parse_duration(text) for text in ("90s", "45m", "2h", "1h30m", "1.5d")] == [
         90, 2700, 7200, 5400, 129600,

@@ -100,7 +100,7 @@ def train(
         lr=lr,
         seed=seed,
     )
-    folder = output or Path("runs") / (settings.name + (f"-x{scale}" if scale else ""))
+    folder = output or Path("runs") / settings.name
     _train_network(
         settings, folder, seconds, device, quiet,
         root=root, resume=resume, start=start, compiled=compiled,

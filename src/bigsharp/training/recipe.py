@@ -336,7 +336,7 @@ class Recipe:
         lr: float | None = None,
         seed: int | None = None,
     ) -> Recipe:
-        """The recipe with what is given in the place of its own.
+        """The recipe with what is given in the place of its own; its name says at which scales.
 
         Parameters
         ----------
@@ -358,7 +358,8 @@ class Recipe:
                 self._refuse("trains at the picture's own size; it takes no scale")
             given |= {"scale_range": (), "exact": 0.0}
         recipe = from_dict(self.as_dict() | given, self.name)
-        return replace(recipe, lr_adam=self.lr_adam * recipe.lr / self.lr)
+        at = "" if scales is None else f"-x{','.join(f'{scale:g}' for scale in recipe.scales)}"
+        return replace(recipe, name=self.name + at, lr_adam=self.lr_adam * recipe.lr / self.lr)
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain values, fit for a checkpoint or a card."""
