@@ -175,17 +175,21 @@ def test_both_are_models(tmp_path: Path, command: Command, texture: np.ndarray) 
     assert Image.open(tmp_path / "b.png").size == (140, 120)
 
 
-def test_without_numba_one_line_says_what_to_install(tmp_path: Path) -> None:
-    Image.fromarray(np.zeros((12, 12), np.uint8)).save(tmp_path / "a.png")
-    script = (
-        "import sys; sys.modules['numba'] = None\n"
-        "from bigsharp.cli import main\n"
+def upscaled_after(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """`bigsharp upscale -m selfex` of a small picture, in a process that does something first."""
+    Image.fromarray(np.zeros((12, 12), np.uint8)).save(folder / "a.png")
+    script += (
+        "\nimport sys; from bigsharp.cli import main\n"
         "sys.argv = ['bigsharp', 'upscale', 'a.png', '-m', 'selfex', '-o', 'b.png']\n"
         "main()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    return subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False
     )
+
+
+def test_without_numba_one_line_says_what_to_install(tmp_path: Path) -> None:
+    done = upscaled_after("import sys; sys.modules['numba'] = None", tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "need Numba, the extra 'selfex': pip install 'bigsharp[selfex]'" in done.stderr
@@ -193,16 +197,9 @@ def test_without_numba_one_line_says_what_to_install(tmp_path: Path) -> None:
 
 
 def test_where_nothing_compiled_can_be_kept_one_line_says_what_to_set(tmp_path: Path) -> None:
-    Image.fromarray(np.zeros((12, 12), np.uint8)).save(tmp_path / "a.png")
     # As where the package lies in a folder that is only read, and there is no home.
-    script = (
-        "import sys; from numba.core.caching import CacheImpl; CacheImpl._locator_classes = []\n"
-        "from bigsharp.cli import main\n"
-        "sys.argv = ['bigsharp', 'upscale', 'a.png', '-m', 'selfex', '-o', 'b.png']\n"
-        "main()\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    done = upscaled_after(
+        "from numba.core.caching import CacheImpl; CacheImpl._locator_classes = []", tmp_path
     )
     assert done.returncode == 2
     assert done.stderr == (

@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bigsharp.cli.common import Quiet, Root, numbers, progress_bar, say, words
-from bigsharp.cli.pictures import Handling
+from bigsharp.cli.common import ENGINE, Quiet, Root, numbers, progress_bar, say, words
 
 if TYPE_CHECKING:
     from bigsharp.benchmark.table import Grid
-
-#: As `bigsharp upscale` has it.
-_ENGINE = next(entry.metadata["help"] for entry in fields(Handling) if entry.name == "engine")
 
 
 def benchmark(
@@ -82,7 +77,7 @@ def benchmark(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that share the cores.")] = 1,
-    engine: Annotated[str, typer.Option(help=_ENGINE)] = "auto",
+    engine: Annotated[str, typer.Option(help=ENGINE)] = "auto",
     root: Root = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every image's score.")] = False,
     quiet: Quiet = False,

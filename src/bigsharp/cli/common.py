@@ -24,6 +24,11 @@ Root = Annotated[
     Path | None,
     typer.Option("--root", envvar="BIGSHARP_DATA", help="Folder that holds the image sets."),
 ]
+#: The help of what `bigsharp.engines.open_engine` takes.
+ENGINE = (
+    "What runs the network: auto, native, onnx, or torch (the extra 'train'); with a device, as in "
+    "onnx:coreml or torch:cuda:fp16."
+)
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no report.")]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from bigsharp import defaults
-from bigsharp.cli.common import progress_bar, quiet_libraries, say
+from bigsharp.cli.common import ENGINE, progress_bar, quiet_libraries, say
 from bigsharp.errors import BigsharpError, printable
 from bigsharp.options import CleanOptions, Options, option
 
@@ -47,8 +47,7 @@ class Handling:
     """Which files are read and written, and how the work is done."""
 
     engine: str = option(
-        "What runs the network: auto, native, onnx, or torch (the extra 'train'); with a "
-        "device, as in onnx:coreml or torch:cuda:fp16.",
+        ENGINE,
         "auto",
     )
     recursive: bool = option("Look into folders within folders.", False, short="r")

@@ -12,6 +12,9 @@ from bigsharp.image.arrays import Array
 #: Rows and columns of a result.
 Window = tuple[slice, slice]
 
+#: Rows of pixels that are converted together.
+BAND = 256
+
 #: A part of a result: where it belongs, and its values.
 Part = tuple[Window, Array]
 

@@ -11,10 +11,7 @@ import numpy as np
 from bigsharp.errors import TooLarge
 from bigsharp.image.arrays import Array, from_unit, peak_of, to_unit
 from bigsharp.image.color import luma
-from bigsharp.image.tiles import even_parts
-
-#: Rows that are converted together.
-_BAND = 256
+from bigsharp.image.tiles import BAND, even_parts
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ class Picture:
 
 def _as_type(values: Array, dtype: Any) -> Array:
     result = np.empty(values.shape, dtype)
-    for rows in even_parts(len(values), _BAND):
+    for rows in even_parts(len(values), BAND):
         result[rows] = from_unit(to_unit(values[rows]), dtype)
     return result
 

@@ -16,11 +16,11 @@ from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array, from_unit
 from bigsharp.image.color import ycbcr_to_rgb
 from bigsharp.image.resize import imresize
-from bigsharp.image.tiles import Part, even_parts
+from bigsharp.image.tiles import BAND, Part, even_parts
 from bigsharp.io.picture import Picture
 from bigsharp.restoration.cleaning import Cleaning, Step
 from bigsharp.restoration.models import CLEANERS, open_model
-from bigsharp.restoration.pipeline import BAND, COLOUR_OF, planes_of, upscale_picture
+from bigsharp.restoration.pipeline import COLOUR_OF, planes_of, upscale_picture
 from bigsharp.restoration.restorer import Progress, Restorer, Wrapping, shifted, silent
 from bigsharp.restoration.target import Target, choose_target
 from bigsharp.weights.file import Task

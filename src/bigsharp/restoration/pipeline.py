@@ -12,15 +12,12 @@ from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array, from_unit, to_unit
 from bigsharp.image.color import luma, rgb_to_ycbcr, ycbcr_to_rgb
 from bigsharp.image.resize import AxisMap, interpolate
-from bigsharp.image.tiles import Window, even_parts
+from bigsharp.image.tiles import BAND, Window, even_parts
 from bigsharp.image.transparency import fill_hidden
 from bigsharp.io.picture import Picture
 from bigsharp.restoration.restorer import Bicubic, Progress, Restorer, shifted, silent
 from bigsharp.restoration.target import Target
 from bigsharp.weights.file import Task
-
-#: Rows that are converted together.
-BAND = 256
 
 #: No plane is so bright, in [0, 1]; NaN is not below it either.
 _HOPELESS = 1e6
