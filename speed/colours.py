@@ -27,7 +27,7 @@ from bigsharp.io.read import read
 from bigsharp.restoration.pipeline import is_drawn
 from bigsharp.scoring import metrics
 from bigsharp.scoring.sets import find_images
-from kept import arguments, show
+from kept import arguments, means, show
 
 COUNT = 8
 Ends = tuple[int, int, int, int]
@@ -129,10 +129,7 @@ def row(name: str, pictures: list[Array], scale: int, seconds: dict[str, float])
             result = restore(small, scale)
             seconds[way] = seconds.get(way, 0) + time.process_time() - began
             scores[way].append(psnr(result, true, scale))
-    cells = [f"{fmean(kept):.2f}" for kept in scores.values()]
-    best = max(cells, key=float)
-    bold = [f"**{cell}**" if cell == best else cell for cell in cells]
-    return [f"{name} ({len(pictures)})", *bold, f"{drawn}"]
+    return [f"{name} ({len(pictures)})", *means(scores.values()), f"{drawn}"]
 
 
 def alpha_row(pictures: list[Array], scale: int) -> list[str]:

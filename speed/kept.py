@@ -8,8 +8,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from bigsharp import kernels
 from bigsharp.benchmark.methods import digest_of_model
@@ -34,6 +35,13 @@ def timed(words: Sequence[str | Path]) -> tuple[float, float]:
     _, status, usage = os.wait4(child.pid, 0)
     assert status == 0
     return time.perf_counter() - began, usage.ru_maxrss / 1024
+
+
+def means(scores: Iterable[Sequence[float]]) -> list[str]:
+    """The mean of each, the best in bold."""
+    cells = [f"{fmean(each):.2f}" for each in scores]
+    best = max(cells, key=float)
+    return [f"**{cell}**" if cell == best else cell for cell in cells]
 
 
 def show(

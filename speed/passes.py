@@ -9,7 +9,6 @@ what the last one gave, not rounded.
 from __future__ import annotations
 
 import math
-from statistics import fmean
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from bigsharp.restoration.restorer import Restorer
 from bigsharp.restoration.target import Target
 from bigsharp.scoring import protocol
 from bigsharp.scoring.sets import find_images
-from kept import arguments, show
+from kept import arguments, means, show
 
 RULES = protocol.PROTOCOLS["8bit-lr"]
 SCALES = (5, 6, 8, 12, 16)
@@ -67,9 +66,7 @@ def row(scale: float, images: list[Array], restorer: Restorer) -> list[str]:
         results["bicubic"] = imresize(lr, size=size).astype(np.float32)
         for way, result in results.items():
             scores[way].append(protocol.score(result, hr, scale, RULES).psnr)
-    cells = [f"{fmean(kept):.2f}" for kept in scores.values()]
-    best = max(cells, key=float)
-    return [f"×{scale:g}", *(f"**{cell}**" if cell == best else cell for cell in cells)]
+    return [f"×{scale:g}", *means(scores.values())]
 
 
 def main() -> None:

@@ -78,7 +78,9 @@ def main() -> None:
         "license": "MIT",
         "sha256": {e: hashlib.sha256(written).hexdigest() for e, written in files.items()},
         "protocol": rules.name,
-        "measured": [measured(*pair) for pair in zip(results[::2], results[1::2], strict=True)],
+        "measured": [
+            ours.beside(before) for before, ours in zip(results[::2], results[1::2], strict=True)
+        ],
     }
     files[".json"] = (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode()
     for extension, written in files.items():
@@ -119,18 +121,6 @@ def release_method(path: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
         "parameters": classic.build(learned).parameters,
         "recipe": {"data": DATA, **asdict(Settings())},
         "numpy": np.__version__,
-    }
-
-
-def measured(before: Result, network: Result) -> dict[str, object]:
-    """One row of the card: a set at a scale, σ or quality."""
-    return {
-        "data": network.data,
-        "scale": network.scale,
-        "psnr": round(network.mean.psnr, 4),
-        "ssim": round(network.mean.ssim, 5),
-        f"{before.method}_psnr": round(before.mean.psnr, 4),
-        f"{before.method}_ssim": round(before.mean.ssim, 5),
     }
 
 

@@ -157,14 +157,7 @@ def cards(measured: Measured) -> dict[Path, str]:
             continue
         scales = [float(s) for s in SCALES if name not in families or name.endswith(f"-x{s}")]
         rows = [
-            {
-                "data": data,
-                "scale": scale,
-                "psnr": round(ours.mean.psnr, 4),
-                "ssim": round(ours.mean.ssim, 5),
-                "bicubic_psnr": round(plain.mean.psnr, 4),
-                "bicubic_ssim": round(plain.mean.ssim, 5),
-            }
+            ours.beside(plain)
             for data in TABLE
             for scale in scales
             if (ours := measured.result("published", data, scale, families.get(name, name)))

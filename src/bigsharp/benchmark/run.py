@@ -73,6 +73,16 @@ class Result:
         """Mean time for an image."""
         return fmean(r.seconds for r in self.records)
 
+    def beside(self, before: Result) -> dict[str, str | float]:
+        """What a card says of it, and of what restores nothing."""
+        row: dict[str, str | float] = {"data": self.data, "scale": float(self.scale)}
+        for name, result in (("", self), (f"{before.method}_", before)):
+            row |= {
+                f"{name}psnr": round(result.mean.psnr, 4),
+                f"{name}ssim": round(result.mean.ssim, 5),
+            }
+        return row
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON; the infinite PSNR of an equal image becomes null."""
         return {
