@@ -21,7 +21,7 @@ from bigsharp.io.files import write_bytes
 from bigsharp.networks.network import Network
 from bigsharp.training.log import Validation
 from bigsharp.training.recipe import Recipe, from_dict
-from bigsharp.weights.file import MALFORMED, Packed
+from bigsharp.weights.file import MALFORMED
 
 #: The checkpoints of a run: everything needed to go on, and the highest validation PSNR.
 LAST, BEST = "last.pt", "best.pt"
@@ -167,16 +167,3 @@ def _difference(then: Any, recipe: Recipe) -> str:
         return "it names no recipe"
     before, now = from_dict(then, recipe.name).as_dict(), recipe.as_dict()
     return ", ".join(key for key in now if before[key] != now[key])
-
-
-def initial_weights(name: str) -> Packed:
-    """The network that a new run starts from: a released model, or a file.
-
-    Raises
-    ------
-    BigsharpError
-        There is no such model or file, or it is damaged.
-    """
-    packed = networks.find(name)
-    networks.unpack(packed, name)  # sees that its options, layers and weights agree
-    return packed

@@ -23,17 +23,19 @@ from torch.optim.swa_utils import AveragedModel
 from bigsharp import errors, networks
 from bigsharp.errors import BigsharpError
 from bigsharp.networks.network import Network
+from bigsharp.networks.vdsr import VDSR
 from bigsharp.training import checkpoint, images, patches
 from bigsharp.training.distributed import Peers
 from bigsharp.training.log import RunLog, Validation
 from bigsharp.training.losses import Supervision
+from bigsharp.training.narrowing import narrow
 from bigsharp.training.optimizers import make_optimizers
 from bigsharp.training.recipe import Recipe
 from bigsharp.training.recycling import recycle
 from bigsharp.training.schedules import alpha, loss_name, rate_factor, recursions, supervised
 from bigsharp.training.spoiling import make_spoiling
+from bigsharp.training.start import initial_weights
 from bigsharp.training.validation import ValidationSet
-from bigsharp.training.widening import widened
 from bigsharp.weights.file import MALFORMED
 
 #: Steps between two looks at the loss; each look makes the device wait for the host.
@@ -187,10 +189,12 @@ class Trainer:
         self.network: Network = networks.build(recipe.architecture, **recipe.options)
         check_memory(recipe, self.network, self.device, self.peers.world)
         if self.start:
-            given = widened(checkpoint.initial_weights(self.start), self.network, recipe.seed)
+            given = initial_weights(self.start, self.network, recipe.seed)
             networks.copy_weights(given, self.network, self.start)
         # channels_last: 1.17 times the steps a second on a 2-core CPU (VDSR, 16 patches of 41).
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.narrow and isinstance(self.network, VDSR):
+            narrow(self.network, recipe.narrow, torch.cat([v.spoiled for v in self.validation]))
         self.average = moving_average(self.network, recipe.ema) if recipe.ema else None
         self.optimizers = make_optimizers(recipe, self.network)
         for group in self._groups():

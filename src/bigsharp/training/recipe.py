@@ -34,7 +34,7 @@ _AT_LEAST_1 = (
 _AT_LEAST_0 = (
     "lr_adam", "lr_end", "momentum", "weight_decay", "clip", "warmup", "alpha_steps", "ema",
     "clean", "exact", "recycle_every", "final_share", "rim", "seed", "step_every",
-    "supervised",
+    "supervised", "narrow",
 )  # fmt: skip
 _AT_MOST = {
     "patch": limits.SIDE, "batch": limits.BATCH, "validation_crop": limits.SIDE, "exact": 0.9,
@@ -92,6 +92,9 @@ class Recipe:
         Side of a patch in HR pixels, patches a step, steps in all.
     loss : {"l1", "mse", "charbonnier", "euclidean"}
         The mean over all pixels, but for "euclidean", the papers': half the sum over a patch.
+    narrow : int
+        VDSR: filters that stay in each layer from the second to the last but two, the weakest of
+        the start being made zero, so that a DRCN's recursion has room for them; 0: all.
     rim : int
         Pixels along the border of a patch that the loss leaves out: they see what pads the patch.
     final_loss, final_share : str, float
@@ -160,6 +163,7 @@ class Recipe:
     supervised: int = 0
     grow: tuple[int, ...] = ()
     alpha_steps: int = 0
+    narrow: int = 0
     optimizer: str = "adam"
     lr: float = 1e-3
     lr_adam: float = 5e-4
@@ -265,6 +269,8 @@ class Recipe:
             self._refuse("final_loss needs a final_share of the steps, above 0 and at most 1")
         if 2 * self.rim >= self.patch:
             self._refuse(f"a rim of {self.rim} leaves nothing of a patch of {self.patch}")
+        if self.narrow and self.architecture != "vdsr":
+            self._refuse("narrow goes with vdsr")
         rising = [0, *self.grow]
         whole = all(_is_number(step) and isinstance(step, int) for step in rising)
         if not whole or rising != sorted(set(rising)):

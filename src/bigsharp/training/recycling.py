@@ -55,12 +55,13 @@ def recycle(network: Network, average: Network | None, seed: int) -> int:
 def dead_filters(layer: nn.Conv2d) -> Tensor:
     """Which filters passed nothing on in the last batch, bool, shape (filters,).
 
-    The gradient of a bias sums those of every pixel where its filter is active.
+    The gradient of a bias sums those of every pixel where its filter is active. Filters that are
+    zero were left out (`bigsharp.training.narrowing`), and do not count.
     """
     gradient = layer.bias.grad if layer.bias is not None else None
     if gradient is None:
         return torch.zeros(len(layer.weight), dtype=torch.bool, device=layer.weight.device)
-    return gradient == 0
+    return (gradient == 0) & layer.weight.flatten(1).any(dim=1)
 
 
 def new_filters(weight: Tensor, dead: Tensor, generator: torch.Generator) -> Tensor:
