@@ -31,7 +31,7 @@ public:
         : shape_(shape),
           tiles_((shape.width + kTile - 1) / kTile),
           stride_(static_cast<std::size_t>(tiles_ * kTile + 2) * shape.channels),
-          rows_(stride_ * (shape.height + 2)) {
+          rows_(stride_ * (shape.height + 1)) {
         std::fill_n(rows_.data(), rows_.count(), 0.0f);
     }
 
@@ -55,19 +55,10 @@ public:
         }
     }
 
-    void copy_to(float* image) const {
-        for (int row = 0; row < shape_.height; ++row)
-            std::copy_n((*this)[row] + shape_.channels, pixels(), image + row * pixels());
-    }
-
     // A row; where there is none, one of zeros.
     float* operator[](int row) const {
         const bool inside = row >= 0 && row < shape_.height;
         return rows_.data() + stride_ * (inside ? row : shape_.height);
-    }
-    // A row to write to; where there is none, one whose content is nobody's.
-    float* place(int row) const {
-        return rows_.data() + stride_ * std::min(row, shape_.height + 1);
     }
 
     int tiles() const { return tiles_; }
@@ -81,6 +72,40 @@ private:
     const Pooled rows_;
 };
 
+// Where the rows of a result are written: an image without padding takes whole tiles as they come,
+// others by way of a copy.
+class Result {
+public:
+    explicit Result(const BatchShape& shape)
+        : shape_(shape),
+          row_(static_cast<std::size_t>(shape.width) * shape.channels),
+          tiles_((shape.width + kTile - 1) / kTile),
+          stride_(static_cast<std::size_t>(tiles_ * kTile + 2) * shape.channels),
+          rows_(stride_ * (is_whole() ? 1 : shape.height + 1)) {}
+
+    // A row of `image` to write to, as `Bands` has it, with a pixel before the first; where there
+    // is none, one whose content is nobody's.
+    float* place(float* image, int row) const {
+        if (row >= shape_.height) return rows_.data();
+        return is_whole() ? image + row * row_ - shape_.channels : own(row);
+    }
+
+    void copy_to(float* image) const {
+        for (int row = 0; row < (is_whole() ? 0 : shape_.height); ++row)
+            std::copy_n(own(row) + shape_.channels, row_, image + row * row_);
+    }
+
+private:
+    bool is_whole() const { return shape_.width % kTile == 0; }
+    float* own(int row) const { return rows_.data() + stride_ * (row + 1); }
+
+    const BatchShape shape_;
+    const std::size_t row_;
+    const int tiles_;
+    const std::size_t stride_;
+    const Pooled rows_;
+};
+
 int chunk_size(const BatchShape& shape) {
     const int tiles = (shape.width + kTile - 1) / kTile * kMostBands;
     return std::min(tiles, 96);
@@ -88,83 +113,98 @@ int chunk_size(const BatchShape& shape) {
 
 // What a thread needs for itself.
 struct Scratch {
-    Scratch(const BatchShape& shape, std::size_t size) : input(shape), output(shape), work(size) {}
-    Padded input, output;
+    explicit Scratch(const BatchShape& shape)
+        : input(shape),
+          gradient(shape),
+          result(shape),
+          work(2 * work_size(chunk_size(shape), shape.channels)) {}
+    Padded input, gradient;
+    const Result result;
     const Pooled work;
 };
 
 // Calls `work` with the number, the scratch and the images of each thread.
 template <typename Work>
-void share(const BatchShape& shape, std::size_t scratch_size, int threads, const Work& work) {
-    threads = std::clamp(threads, 1, shape.images);
+void share(const BatchShape& shape, int threads, const Work& work) {
     std::deque<Scratch> scratch;  // taken here, where an exception has somewhere to go
-    for (int thread = 0; thread < threads; ++thread) scratch.emplace_back(shape, scratch_size);
+    for (int thread = 0; thread < threads; ++thread) scratch.emplace_back(shape);
     on_threads(threads, [&](int thread) {
         work(thread, scratch[thread], shape.images * thread / threads,
              shape.images * (thread + 1) / threads);
     });
 }
 
-// Calls `work` with the input rows of one to four bands at a time, and the first of their rows.
-template <typename Work>
-void for_bands(const Padded& input, int height, const Work& work) {
-    for (int top = 0; top < height; top += kMostBands * kTile) {
-        Bands bands;
-        bands.count = std::min((height - top + kTile - 1) / kTile, kMostBands);
-        for (int row = 0; row < bands.count * kTile + 2; ++row)
-            bands.in[row] = input[top - 1 + row];
-        work(bands, top);
+// One to four bands of `input` from row `top` on.
+Bands bands_of(const Padded& input, int height, int top) {
+    Bands bands;
+    bands.count = std::min((height - top + kTile - 1) / kTile, kMostBands);
+    for (int row = 0; row < bands.count * kTile + 2; ++row) bands.in[row] = input[top - 1 + row];
+    return bands;
+}
+
+// An image convolved.
+void convolve(const Kernels& kernels, const BatchShape& shape, const Padded& input,
+              const Weights& weights, const Scratch& scratch, float* y) {
+    for (int top = 0; top < shape.height; top += kMostBands * kTile) {
+        Bands bands = bands_of(input, shape.height, top);
+        for (int row = 0; row < bands.count * kTile; ++row)
+            bands.out[row] = scratch.result.place(y, top + row);
+        kernels.convolve(bands, 0, input.tiles(), weights, scratch.work.data(), chunk_size(shape));
     }
+    scratch.result.copy_to(y);
+}
+
+// What an image and the gradient of its result add to the gradient of the filters.
+void correlate(const Kernels& kernels, const BatchShape& shape, const Scratch& scratch,
+               float* sums) {
+    for (int top = 0; top < shape.height; top += kMostBands * kTile) {
+        Bands bands = bands_of(scratch.input, shape.height, top);
+        for (int row = 0; row < bands.count * kTile; ++row)
+            bands.out[row] = scratch.gradient[top + row];
+        kernels.correlate(bands, 0, scratch.input.tiles(), shape.channels, scratch.work.data(),
+                          chunk_size(shape), sums);
+    }
+}
+
+std::size_t size_of(const BatchShape& shape) {
+    return static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
 }
 
 }  // namespace
 
 void convolve_batch(const Kernels& kernels, const BatchShape& shape, const float* x,
-                    const float* mask, const Weights& weights, float* y, int threads) {
-    const std::size_t size = static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
-    const int chunk = chunk_size(shape);
-    const auto work = [&](int, Scratch& scratch, int first, int last) {
-        Padded &input = scratch.input, &output = scratch.output;
+                    const Weights& weights, float* y, int threads) {
+    const std::size_t size = size_of(shape);
+    threads = std::clamp(threads, 1, shape.images);
+    share(shape, threads, [&](int, Scratch& scratch, int first, int last) {
         for (int image = first; image < last; ++image) {
-            input.fill(x + image * size, mask ? mask + image * size : nullptr);
-            for_bands(input, shape.height, [&](Bands& bands, int top) {
-                for (int row = 0; row < bands.count * kTile; ++row)
-                    bands.out[row] = output.place(top + row);
-                kernels.convolve(bands, 0, input.tiles(), weights, scratch.work.data(), chunk);
-            });
-            output.copy_to(y + image * size);
+            scratch.input.fill(x + image * size, nullptr);
+            convolve(kernels, shape, scratch.input, weights, scratch, y + image * size);
         }
-    };
-    share(shape, work_size(chunk, shape.channels), threads, work);
+    });
 }
 
-void correlate_batch(const Kernels& kernels, const BatchShape& shape, const float* x,
-                     const float* gradient, const float* mask, float* taps, float* bias,
-                     int threads) {
-    const std::size_t size = static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
+void differentiate_batch(const Kernels& kernels, const BatchShape& shape, const float* x,
+                         const float* y, const float* gradient, const Weights& turned, float* to_x,
+                         float* taps, float* bias, int threads) {
+    const std::size_t size = size_of(shape);
     const std::size_t transformed =
         static_cast<std::size_t>(kFrequencies) * shape.channels * shape.channels;
     const std::size_t values = transformed + shape.channels;  // of the filters, and of the bias
-    const int chunk = chunk_size(shape), shares = std::clamp(threads, 1, shape.images);
-    const Pooled sums(values * shares);
-    std::fill_n(sums.data(), values * shares, 0.0f);
-    const auto work = [&](int thread, Scratch& scratch, int first, int last) {
-        Padded &input = scratch.input, &output = scratch.output;
+    threads = std::clamp(threads, 1, shape.images);
+    const Pooled sums(values * threads);
+    std::fill_n(sums.data(), sums.count(), 0.0f);
+    share(shape, threads, [&](int thread, Scratch& scratch, int first, int last) {
         float* own = sums.data() + values * thread;
         for (int image = first; image < last; ++image) {
-            input.fill(x + image * size, nullptr);
-            output.fill(gradient + image * size, mask + image * size);
-            output.add_to(own + transformed);
-            for_bands(input, shape.height, [&](Bands& bands, int top) {
-                for (int row = 0; row < bands.count * kTile; ++row)
-                    bands.out[row] = output[top + row];
-                kernels.correlate(bands, 0, input.tiles(), shape.channels, scratch.work.data(),
-                                  chunk, own);
-            });
+            scratch.input.fill(x + image * size, nullptr);
+            scratch.gradient.fill(gradient + image * size, y + image * size);
+            scratch.gradient.add_to(own + transformed);
+            convolve(kernels, shape, scratch.gradient, turned, scratch, to_x + image * size);
+            correlate(kernels, shape, scratch, own);
         }
-    };
-    share(shape, 2 * work_size(chunk, shape.channels), threads, work);
-    for (int thread = 1; thread < shares; ++thread)
+    });
+    for (int thread = 1; thread < threads; ++thread)
         for (std::size_t i = 0; i < values; ++i) sums.data()[i] += sums.data()[values * thread + i];
     kernels.unpack_gradient(sums.data(), shape.channels, taps);
     std::copy_n(sums.data() + transformed, shape.channels, bias);

@@ -9,14 +9,14 @@ struct BatchShape {
     int images, height, width, channels;  // channels lie side by side, without padding
 };
 
-// y = x ∗ weights + bias, with ReLU if the weights say so. Where `mask` is given, x counts only
-// where that is positive: the gradient of a ReLU's input.
-void convolve_batch(const Kernels&, const BatchShape&, const float* x, const float* mask,
-                    const Weights&, float* y, int threads);
+// y = x ∗ weights + bias, with ReLU if the weights say so.
+void convolve_batch(const Kernels&, const BatchShape&, const float* x, const Weights&, float* y,
+                    int threads);
 
-// The gradients of the filters, [tap][input][output], and of the bias, from that of y, which counts
-// only where `mask` is positive.
-void correlate_batch(const Kernels&, const BatchShape&, const float* x, const float* gradient,
-                     const float* mask, float* taps, float* bias, int threads);
+// What the gradient of y = relu(x ∗ weights + bias) gives: the gradients of x, by the `turned`
+// weights without ReLU, of the filters, [tap][input][output], and of the bias.
+void differentiate_batch(const Kernels&, const BatchShape&, const float* x, const float* y,
+                         const float* gradient, const Weights& turned, float* to_x, float* taps,
+                         float* bias, int threads);
 
 }  // namespace bigsharp

@@ -187,7 +187,8 @@ void transform_gradients(const float* const in[kTile], int first, int last, int 
 void correlate(const Bands& bands, int first, int last, int channels, float* work, int chunk,
                float* sums) {
     const int chunks = ((last - first) * bands.count + chunk - 1) / chunk;
-    const std::size_t stride = static_cast<std::size_t>(chunk) * channels;
+    // As above, not a multiple of a page: the frequencies of a tile would share a set of the cache.
+    const std::size_t stride = static_cast<std::size_t>(chunk + kBlock) * channels;
     const std::size_t matrix = static_cast<std::size_t>(channels) * channels;
     float* gradients = work + kFrequencies * stride;
     for (int b = 0; b < chunks; ++b) {

@@ -1,17 +1,16 @@
 // The Python module: weights and rows of pixels as NumPy arrays, checked before they are used.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
-#include <nanobind/stl/optional.h>
-#include <nanobind/stl/pair.h>
+#include <nanobind/stl/tuple.h>
 
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
 #include <mutex>
 #include <numeric>
-#include <optional>
 #include <stdexcept>
 #include <system_error>
+#include <tuple>
 #include <vector>
 
 #include "batch.hpp"
@@ -154,37 +153,59 @@ void check_alike(const Batch& one, const Batch& other) {
         if (one.shape(i) != other.shape(i)) throw nb::value_error("two batches differ in shape");
 }
 
-NewBatch convolve(const Batch& x, const std::optional<Batch>& mask, const Taps& taps,
-                  const Values& bias, bool relu, int threads) {
+void check_taps(const Taps& taps, std::size_t channels) {
+    if (taps.shape(0) != 3 || taps.shape(1) != 3 || taps.shape(2) != channels ||
+        taps.shape(3) != channels)
+        throw nb::value_error("the weights are not of this kind of 3×3 convolution");
+}
+
+NewBatch convolve_relu(const Batch& x, const Taps& taps, const Values& bias, int threads) {
     const Kernels& chosen = kernels("");
     const BatchShape shape = shape_of(x, chosen);
     const std::size_t channels = x.shape(3);
-    if (taps.shape(0) != 3 || taps.shape(1) != 3 || taps.shape(2) != channels ||
-        taps.shape(3) != channels || bias.shape(0) != channels)
-        throw nb::value_error("the weights are not of this kind of 3×3 convolution");
-    if (mask) check_alike(x, *mask);
+    check_taps(taps, channels);
+    if (bias.shape(0) != channels) throw nb::value_error("the weights have another bias");
     auto y = new_array<NewBatch>({x.shape(0), x.shape(1), x.shape(2), channels});
     nb::gil_scoped_release no_gil;
     const Pooled packed(kFrequencies * channels * channels);
     chosen.pack(taps.data(), shape.channels, packed.data());
-    const Weights weights{packed.data(), bias.data(), shape.channels, relu};
-    convolve_batch(chosen, shape, x.data(), mask ? mask->data() : nullptr, weights, y.data(),
-                   threads);
+    const Weights weights{packed.data(), bias.data(), shape.channels, true};
+    convolve_batch(chosen, shape, x.data(), weights, y.data(), threads);
     return y;
 }
 
-std::pair<NewBatch, NewValues> correlate(const Batch& x, const Batch& gradient, const Batch& mask,
-                                         int threads) {
+// The filters of the gradient: the other way round, from outputs to inputs.
+std::vector<float> turned(const float* taps, std::size_t channels) {
+    const std::size_t matrix = channels * channels;
+    std::vector<float> result(9 * matrix);
+    for (std::size_t k = 0; k < 9; ++k)
+        for (std::size_t in = 0; in < channels; ++in)
+            for (std::size_t out = 0; out < channels; ++out)
+                result[(8 - k) * matrix + out * channels + in] =
+                    taps[k * matrix + in * channels + out];
+    return result;
+}
+
+std::tuple<NewBatch, NewBatch, NewValues> differentiate(const Batch& x, const Batch& y,
+                                                        const Batch& gradient, const Taps& taps,
+                                                        int threads) {
     const Kernels& chosen = kernels("");
     const BatchShape shape = shape_of(x, chosen);
+    const std::size_t channels = x.shape(3);
+    check_alike(x, y);
     check_alike(x, gradient);
-    check_alike(x, mask);
-    auto taps = new_array<NewBatch>({3, 3, x.shape(3), x.shape(3)});
-    auto bias = new_array<NewValues>({x.shape(3)});
+    check_taps(taps, channels);
+    auto to_x = new_array<NewBatch>({x.shape(0), x.shape(1), x.shape(2), channels});
+    auto to_taps = new_array<NewBatch>({3, 3, channels, channels});
+    auto to_bias = new_array<NewValues>({channels});
     nb::gil_scoped_release no_gil;
-    correlate_batch(chosen, shape, x.data(), gradient.data(), mask.data(), taps.data(), bias.data(),
-                    threads);
-    return {taps, bias};
+    const Pooled packed(kFrequencies * channels * channels);
+    chosen.pack(turned(taps.data(), channels).data(), shape.channels, packed.data());
+    const std::vector<float> none(channels);
+    const Weights weights{packed.data(), none.data(), shape.channels, false};
+    differentiate_batch(chosen, shape, x.data(), y.data(), gradient.data(), weights, to_x.data(),
+                        to_taps.data(), to_bias.data(), threads);
+    return {to_x, to_taps, to_bias};
 }
 
 }  // namespace
@@ -238,9 +259,8 @@ NB_MODULE(_native, module) {
         const Kernels* found = choose_kernels();
         return found ? found->name : nullptr;
     });
-    module.def("convolve", &convolve, "x"_a, "mask"_a.none(), "taps"_a, "bias"_a, "relu"_a,
-               "threads"_a);
-    module.def("correlate", &correlate, "x"_a, "gradient"_a, "mask"_a, "threads"_a);
+    module.def("convolve_relu", &convolve_relu, "x"_a, "taps"_a, "bias"_a, "threads"_a);
+    module.def("differentiate", &differentiate, "x"_a, "y"_a, "gradient"_a, "taps"_a, "threads"_a);
     module.def("lanes", [] { return choose_kernels() ? choose_kernels()->lanes : 0; });
     module.def("peak", &peak, "instructions"_a, "threads"_a, "seconds"_a);
 }

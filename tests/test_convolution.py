@@ -111,7 +111,7 @@ def test_pytorch_computes_what_is_not_training_or_does_not_fit(
     def refuse(*arguments: object) -> None:
         raise AssertionError("the native engine was asked")
 
-    monkeypatch.setattr(kernels, "convolve", refuse)
+    monkeypatch.setattr(kernels, "convolve_relu", refuse)
     x = torch.rand(1, LANES, 8, 8)
     layer = nn.Conv2d(LANES, LANES, 3, padding=1)
     with pytest.raises(AssertionError, match="was asked"):
@@ -141,15 +141,19 @@ def test_batches_of_the_wrong_shape() -> None:
     x = np.zeros((2, 5, 6, LANES), np.float32)
     taps, bias = np.zeros((3, 3, LANES, LANES), np.float32), np.zeros(LANES, np.float32)
     for wrong in (
-        (x[..., :-1].copy(), None, taps, bias),
-        (x[:0], None, taps, bias),
-        (x, None, taps[:2].copy(), bias),
-        (x, None, taps, bias[:-1].copy()),
-        (x, x[:1].copy(), taps, bias),
+        (x[..., :-1].copy(), taps, bias),
+        (x[:0], taps, bias),
+        (x, taps[:2].copy(), bias),
+        (x, taps, bias[:-1].copy()),
     ):
         with pytest.raises(ValueError, match=r"batch|weights"):
-            kernels.convolve(*wrong, relu=True, threads=1)
-    for gradient, mask in ((x[:1].copy(), x), (x, x[:1].copy())):
-        with pytest.raises(ValueError, match="differ in shape"):
-            kernels.correlate(x, gradient, mask, 1)
-    assert kernels.convolve(x, x, taps, bias, relu=False, threads=9).shape == x.shape
+            kernels.convolve_relu(*wrong, threads=1)
+    for wrong in (
+        (x, x[:1].copy(), x, taps),
+        (x, x, x[:1].copy(), taps),
+        (x, x, x, taps[:2].copy()),
+    ):
+        with pytest.raises(ValueError, match=r"differ in shape|weights"):
+            kernels.differentiate(*wrong, threads=1)
+    assert kernels.convolve_relu(x, taps, bias, threads=9).shape == x.shape
+    assert kernels.differentiate(x, x, x, taps, threads=9)[0].shape == x.shape

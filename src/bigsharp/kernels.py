@@ -37,48 +37,50 @@ def why_not() -> str:
 
 
 def can_train(channels: int) -> bool:
-    """Whether `convolve` and `correlate` take features of so many channels."""
+    """Whether `convolve_relu` and `differentiate` take features of so many channels."""
     return _native is not None and instructions() is not None and channels % _native.lanes() == 0
 
 
-def convolve(
-    x: Array, mask: Array | None, taps: Array, bias: Array, relu: bool, threads: int
-) -> Array:
-    """Convolve a batch by 3 × 3 filters, zero-padded, for training.
+def convolve_relu(x: Array, taps: Array, bias: Array, threads: int) -> Array:
+    """Convolve a batch by 3 × 3 filters, zero-padded, with ReLU, for training.
 
     Parameters
     ----------
     x : ndarray of float32, shape (N, H, W, C)
-    mask : ndarray of float32, shape (N, H, W, C), optional
-        `x` counts as zero where this is not positive.
     taps : ndarray of float32, shape (3, 3, C, C)
         Filters: row, column, input, output.
     bias : ndarray of float32, shape (C,)
-    relu : bool
-        Set negative results to zero.
     threads : int
 
     Returns
     -------
     ndarray of float32, shape (N, H, W, C)
     """
-    return _native.convolve(x, mask, taps, bias, relu, threads)
+    return _native.convolve_relu(x, taps, bias, threads)
 
 
-def correlate(x: Array, gradient: Array, mask: Array, threads: int) -> tuple[Array, Array]:
-    """The gradients of `convolve`'s filters, (3, 3, C, C), and bias, (C,).
+def differentiate(
+    x: Array, y: Array, gradient: Array, taps: Array, threads: int
+) -> tuple[Array, Array, Array]:
+    """The gradients of `x`, of the filters and of the bias, from that of `y`.
 
     Parameters
     ----------
-    x : ndarray of float32, shape (N, H, W, C)
-        What was convolved.
+    x, y : ndarray of float32, shape (N, H, W, C)
+        What `convolve_relu` was given, and what it gave.
     gradient : ndarray of float32, shape (N, H, W, C)
-        Of the result; it counts as zero where `mask` is not positive.
-    mask : ndarray of float32, shape (N, H, W, C)
+        Of `y`.
+    taps : ndarray of float32, shape (3, 3, C, C)
     threads : int
         In another number of threads the sums come in another order, and round otherwise.
+
+    Returns
+    -------
+    ndarray of float32, shape (N, H, W, C)
+    ndarray of float32, shape (3, 3, C, C)
+    ndarray of float32, shape (C,)
     """
-    return _native.correlate(x, gradient, mask, threads)
+    return _native.differentiate(x, y, gradient, taps, threads)
 
 
 def new_layers(instructions: str = "") -> Layers:

@@ -99,13 +99,14 @@ double batch_error(const Kernels& kernels, int height, int width, int threads) {
     kernels.pack(taps.data(), channels, packed.data());
 
     const BatchShape shape{images, height, width, channels};
-    std::vector<float> x(images * height * width * channels), y(x.size()), bias(channels);
+    std::vector<float> x(images * height * width * channels), y(x.size()), to_x(x.size());
+    std::vector<float> bias(channels);
     std::normal_distribution<float> normal(0, 1);
     for (float& value : x) value = normal(random_source);
     const Weights weights{packed.data(), layer.bias.data(), channels, true};
-    convolve_batch(kernels, shape, x.data(), nullptr, weights, y.data(), threads);
-    correlate_batch(kernels, shape, x.data(), x.data(), y.data(), taps.data(), bias.data(),
-                    threads);
+    convolve_batch(kernels, shape, x.data(), weights, y.data(), threads);
+    differentiate_batch(kernels, shape, x.data(), y.data(), x.data(), weights, to_x.data(),
+                        taps.data(), bias.data(), threads);
 
     Planes last(channels, std::vector<double>(height * width));
     const std::size_t start = (images - 1) * last[0].size() * channels;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -51,27 +50,21 @@ class _ConvolveRelu(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        y = kernels.convolve(
-            _pixels(x), None, _taps(weight), bias.detach().numpy(), True, torch.get_num_threads()
-        )
+        threads = torch.get_num_threads()
+        y = kernels.convolve_relu(_pixels(x), _taps(weight), bias.detach().numpy(), threads)
         ctx.save_for_backward(x, weight)
         ctx.y = y
         return torch.from_numpy(y).permute(0, 3, 1, 2)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, weight = ctx.saved_tensors
-        gradient, threads = _pixels(gradients[0]), torch.get_num_threads()
-        to_x = None
-        if ctx.needs_input_grad[0]:
-            turned = _taps(weight.flip(2, 3).transpose(0, 1))
-            bias = np.zeros(len(weight), np.float32)
-            result = kernels.convolve(gradient, ctx.y, turned, bias, False, threads)
-            to_x = torch.from_numpy(result).permute(0, 3, 1, 2)
-        taps, to_bias = kernels.correlate(_pixels(x), gradient, ctx.y, threads)
-        to_weight = torch.from_numpy(taps).permute(3, 2, 0, 1)
-        return to_x, to_weight, torch.from_numpy(to_bias)
+        to_x, to_taps, to_bias = kernels.differentiate(
+            _pixels(x), ctx.y, _pixels(gradients[0]), _taps(weight), torch.get_num_threads()
+        )
+        to_weight = torch.from_numpy(to_taps).permute(3, 2, 0, 1)
+        return torch.from_numpy(to_x).permute(0, 3, 1, 2), to_weight, torch.from_numpy(to_bias)
 
 
 def _taps(weight: Tensor) -> Array:
