@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <deque>
-#include <vector>
+#include <utility>
 
-#include "memory.hpp"
 #include "threads.hpp"
 
 namespace bigsharp {
@@ -20,194 +19,223 @@ void copy_where(const float* __restrict mask, const float* __restrict from, std:
     }
 }
 
-void add(const float* __restrict values, int count, float* __restrict sums) {
-    for (int i = 0; i < count; ++i) sums[i] += values[i];
+void add(const float* __restrict values, std::size_t count, float* __restrict sums) {
+    for (std::size_t i = 0; i < count; ++i) sums[i] += values[i];
 }
 
-// An image with padding: a pixel of zeros before each row, and zeros behind it up to whole tiles.
-class Padded {
+int tiles_of(int width) { return (width + kTile - 1) / kTile; }
+
+// The filters of the gradient: the other way round, from outputs to inputs.
+void turn(const float* taps, int channels, float* turned) {
+    const std::size_t matrix = static_cast<std::size_t>(channels) * channels;
+    for (int k = 0; k < 9; ++k)
+        for (int in = 0; in < channels; ++in)
+            for (int out = 0; out < channels; ++out)
+                turned[(8 - k) * matrix + out * channels + in] =
+                    taps[k * matrix + in * channels + out];
+}
+
+// The transformed filters of a chain.
+class Packed {
 public:
-    explicit Padded(const BatchShape& shape)
-        : shape_(shape),
-          tiles_((shape.width + kTile - 1) / kTile),
-          stride_(static_cast<std::size_t>(tiles_ * kTile + 2) * shape.channels),
-          rows_(stride_ * (shape.height + 1)) {
-        std::fill_n(rows_.data(), rows_.count(), 0.0f);
+    Packed(const Kernels& kernels, const std::vector<Filters>& filters, int channels, bool turned,
+           int threads)
+        : matrix_(static_cast<std::size_t>(channels) * channels),
+          values_(kFrequencies * matrix_ * filters.size()),
+          taps_(9 * matrix_ * (turned ? threads : 0)),
+          none_(channels) {
+        std::fill_n(none_.data(), channels, 0.0f);
+        const int count = static_cast<int>(filters.size());
+        on_threads(threads, [&](int thread) {
+            float* turning = taps_.data() + 9 * matrix_ * thread;
+            for (int i = thread; i < count; i += threads) {
+                if (turned) turn(filters[i].taps, channels, turning);
+                kernels.pack(turned ? turning : filters[i].taps, channels, at(i));
+            }
+        });
+        for (int i = 0; i < count; ++i)
+            weights.push_back({at(i), turned ? none_.data() : filters[i].bias, channels, !turned});
     }
 
-    void fill(const float* image, const float* mask) {
-        for (int row = 0; row < shape_.height; ++row) {
-            const float* from = image + row * pixels();
-            float* to = (*this)[row] + shape_.channels;
-            if (mask)
-                copy_where(mask + row * pixels(), from, pixels(), to);
-            else
-                std::copy_n(from, pixels(), to);
-        }
-    }
-
-    // Add the pixels up, a channel each.
-    void add_to(float* sums) const {
-        const int channels = shape_.channels;
-        for (int row = 0; row < shape_.height; ++row) {
-            const float* pixel = (*this)[row];
-            for (int x = 0; x < shape_.width; ++x) add(pixel += channels, channels, sums);
-        }
-    }
-
-    // A row; where there is none, one of zeros.
-    float* operator[](int row) const {
-        const bool inside = row >= 0 && row < shape_.height;
-        return rows_.data() + stride_ * (inside ? row : shape_.height);
-    }
-
-    int tiles() const { return tiles_; }
+    std::vector<Weights> weights;
 
 private:
-    std::size_t pixels() const { return static_cast<std::size_t>(shape_.width) * shape_.channels; }
+    float* at(int i) const { return values_.data() + kFrequencies * matrix_ * i; }
 
-    const BatchShape shape_;
-    const int tiles_;
-    const std::size_t stride_;
-    const Pooled rows_;
+    const std::size_t matrix_;
+    const Pooled values_, taps_, none_;
 };
-
-// Where the rows of a result are written: an image without padding takes whole tiles as they come,
-// others by way of a copy.
-class Result {
-public:
-    explicit Result(const BatchShape& shape)
-        : shape_(shape),
-          row_(static_cast<std::size_t>(shape.width) * shape.channels),
-          tiles_((shape.width + kTile - 1) / kTile),
-          stride_(static_cast<std::size_t>(tiles_ * kTile + 2) * shape.channels),
-          rows_(stride_ * (is_whole() ? 1 : shape.height + 1)) {}
-
-    // A row of `image` to write to, as `Bands` has it, with a pixel before the first; where there
-    // is none, one whose content is nobody's.
-    float* place(float* image, int row) const {
-        if (row >= shape_.height) return rows_.data();
-        return is_whole() ? image + row * row_ - shape_.channels : own(row);
-    }
-
-    void copy_to(float* image) const {
-        for (int row = 0; row < (is_whole() ? 0 : shape_.height); ++row)
-            std::copy_n(own(row) + shape_.channels, row_, image + row * row_);
-    }
-
-private:
-    bool is_whole() const { return shape_.width % kTile == 0; }
-    float* own(int row) const { return rows_.data() + stride_ * (row + 1); }
-
-    const BatchShape shape_;
-    const std::size_t row_;
-    const int tiles_;
-    const std::size_t stride_;
-    const Pooled rows_;
-};
-
-int chunk_size(const BatchShape& shape) {
-    const int tiles = (shape.width + kTile - 1) / kTile * kMostBands;
-    return std::min(tiles, 96);
-}
-
-// What a thread needs for itself.
-struct Scratch {
-    explicit Scratch(const BatchShape& shape)
-        : input(shape),
-          gradient(shape),
-          result(shape),
-          work(2 * work_size(chunk_size(shape), shape.channels)) {}
-    Padded input, gradient;
-    const Result result;
-    const Pooled work;
-};
-
-// Calls `work` with the number, the scratch and the images of each thread.
-template <typename Work>
-void share(const BatchShape& shape, int threads, const Work& work) {
-    std::deque<Scratch> scratch;  // taken here, where an exception has somewhere to go
-    for (int thread = 0; thread < threads; ++thread) scratch.emplace_back(shape);
-    on_threads(threads, [&](int thread) {
-        work(thread, scratch[thread], shape.images * thread / threads,
-             shape.images * (thread + 1) / threads);
-    });
-}
-
-// One to four bands of `input` from row `top` on.
-Bands bands_of(const Padded& input, int height, int top) {
-    Bands bands;
-    bands.count = std::min((height - top + kTile - 1) / kTile, kMostBands);
-    for (int row = 0; row < bands.count * kTile + 2; ++row) bands.in[row] = input[top - 1 + row];
-    return bands;
-}
-
-// An image convolved.
-void convolve(const Kernels& kernels, const BatchShape& shape, const Padded& input,
-              const Weights& weights, const Scratch& scratch, float* y) {
-    for (int top = 0; top < shape.height; top += kMostBands * kTile) {
-        Bands bands = bands_of(input, shape.height, top);
-        for (int row = 0; row < bands.count * kTile; ++row)
-            bands.out[row] = scratch.result.place(y, top + row);
-        kernels.convolve(bands, 0, input.tiles(), weights, scratch.work.data(), chunk_size(shape));
-    }
-    scratch.result.copy_to(y);
-}
-
-// What an image and the gradient of its result add to the gradient of the filters.
-void correlate(const Kernels& kernels, const BatchShape& shape, const Scratch& scratch,
-               float* sums) {
-    for (int top = 0; top < shape.height; top += kMostBands * kTile) {
-        Bands bands = bands_of(scratch.input, shape.height, top);
-        for (int row = 0; row < bands.count * kTile; ++row)
-            bands.out[row] = scratch.gradient[top + row];
-        kernels.correlate(bands, 0, scratch.input.tiles(), shape.channels, scratch.work.data(),
-                          chunk_size(shape), sums);
-    }
-}
-
-std::size_t size_of(const BatchShape& shape) {
-    return static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
-}
 
 }  // namespace
 
-void convolve_batch(const Kernels& kernels, const BatchShape& shape, const float* x,
-                    const Weights& weights, float* y, int threads) {
-    const std::size_t size = size_of(shape);
+Images::Images(const BatchShape& shape)
+    : shape_(shape),
+      pixels_(static_cast<std::size_t>(shape.width) * shape.channels),
+      stride_(static_cast<std::size_t>(tiles_of(shape.width) * kTile + 2) * shape.channels),
+      rows_(stride_ * (static_cast<std::size_t>(shape.images) * shape.height + 1)) {
+    for (int image = 0; image < shape.images; ++image) clear_padding(image);
+    std::fill_n(row(0, -1), stride_, 0.0f);
+}
+
+void Images::fill(int image, const float* pixels) const {
+    for (int y = 0; y < shape_.height; ++y)
+        std::copy_n(pixels + y * pixels_, pixels_, row(image, y) + shape_.channels);
+}
+
+void Images::fill(int image, const float* pixels, const Images& mask, int masking) const {
+    for (int y = 0; y < shape_.height; ++y)
+        copy_where(mask.row(masking, y) + shape_.channels, pixels + y * pixels_, pixels_,
+                   row(image, y) + shape_.channels);
+}
+
+void Images::copy_to(int image, float* pixels) const {
+    for (int y = 0; y < shape_.height; ++y)
+        std::copy_n(row(image, y) + shape_.channels, pixels_, pixels + y * pixels_);
+}
+
+void Images::clear_padding(int image) const {
+    for (int y = 0; y < shape_.height; ++y) {
+        float* begin = row(image, y);
+        std::fill_n(begin, shape_.channels, 0.0f);
+        std::fill(begin + shape_.channels + pixels_, begin + stride_, 0.0f);
+    }
+}
+
+void Images::add_to(int image, float* sums) const {
+    for (int y = 0; y < shape_.height; ++y) {
+        const float* pixel = row(image, y);
+        for (int x = 0; x < shape_.width; ++x) add(pixel += shape_.channels, shape_.channels, sums);
+    }
+}
+
+float* Images::row(int image, int row) const {
+    const bool inside = row >= 0 && row < shape_.height;
+    const std::size_t last = static_cast<std::size_t>(shape_.images) * shape_.height;
+    return rows_.data() + stride_ * (inside ? image * std::size_t(shape_.height) + row : last);
+}
+
+// What a thread needs for itself.
+struct Chain::Scratch {
+    Scratch(const BatchShape& shape, int chunk)
+        : gradient({1, shape.height, shape.width, shape.channels}),
+          next({1, shape.height, shape.width, shape.channels}),
+          unwanted(gradient.stride()),
+          work(2 * work_size(chunk, shape.channels)) {}
+
+    const Images gradient, next;
+    const Pooled unwanted;  // a row whose content is nobody's
+    const Pooled work;
+};
+
+Chain::Chain(const Kernels& kernels, const BatchShape& shape, const float* x,
+             const std::vector<Filters>& filters, int threads)
+    : shape(shape),
+      kernels_(kernels),
+      tiles_(tiles_of(shape.width)),
+      chunk_(std::min(tiles_ * kMostBands, 96)) {
     threads = std::clamp(threads, 1, shape.images);
-    share(shape, threads, [&](int, Scratch& scratch, int first, int last) {
-        for (int image = first; image < last; ++image) {
-            scratch.input.fill(x + image * size, nullptr);
-            convolve(kernels, shape, scratch.input, weights, scratch, y + image * size);
+    const Packed packed(kernels, filters, shape.channels, false, threads);
+    for (std::size_t i = 0; i <= filters.size(); ++i) features_.emplace_back(shape);
+    std::deque<Scratch> scratch;  // taken here, where an exception has somewhere to go
+    for (int thread = 0; thread < threads; ++thread) scratch.emplace_back(shape, chunk_);
+    const std::size_t size = static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
+    on_threads(threads, [&](int thread) {
+        for (int image = shape.images * thread / threads;
+             image < shape.images * (thread + 1) / threads; ++image) {
+            features_[0].fill(image, x + image * size);
+            for (std::size_t i = 0; i < filters.size(); ++i)
+                convolve(features_[i], image, features_[i + 1], image, nullptr, 0,
+                         packed.weights[i], scratch[thread]);
         }
     });
 }
 
-void differentiate_batch(const Kernels& kernels, const BatchShape& shape, const float* x,
-                         const float* y, const float* gradient, const Weights& turned, float* to_x,
-                         float* taps, float* bias, int threads) {
-    const std::size_t size = size_of(shape);
+void Chain::copy_to(float* y) const {
+    const std::size_t size = static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
+    for (int image = 0; image < shape.images; ++image)
+        features_.back().copy_to(image, y + image * size);
+}
+
+void Chain::differentiate(const float* gradient, const std::vector<Filters>& filters, float* to_x,
+                          const std::vector<FilterGradients>& gradients, int threads) const {
+    threads = std::clamp(threads, 1, shape.images);
+    const Packed turned(kernels_, filters, shape.channels, true, threads);
     const std::size_t transformed =
         static_cast<std::size_t>(kFrequencies) * shape.channels * shape.channels;
     const std::size_t values = transformed + shape.channels;  // of the filters, and of the bias
-    threads = std::clamp(threads, 1, shape.images);
-    const Pooled sums(values * threads);
-    std::fill_n(sums.data(), sums.count(), 0.0f);
-    share(shape, threads, [&](int thread, Scratch& scratch, int first, int last) {
-        float* own = sums.data() + values * thread;
-        for (int image = first; image < last; ++image) {
-            scratch.input.fill(x + image * size, nullptr);
-            scratch.gradient.fill(gradient + image * size, y + image * size);
-            scratch.gradient.add_to(own + transformed);
-            convolve(kernels, shape, scratch.gradient, turned, scratch, to_x + image * size);
-            correlate(kernels, shape, scratch, own);
+    const std::size_t all = values * filters.size();
+    const Pooled sums(all * threads);
+    std::deque<Scratch> scratch;
+    for (int thread = 0; thread < threads; ++thread) scratch.emplace_back(shape, chunk_);
+    const std::size_t size = static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
+    on_threads(threads, [&](int thread) {
+        float* own = sums.data() + all * thread;
+        std::fill_n(own, all, 0.0f);
+        for (int image = shape.images * thread / threads;
+             image < shape.images * (thread + 1) / threads; ++image)
+            go_back(image, gradient + image * size, turned.weights, scratch[thread], own,
+                    to_x + image * size);
+    });
+    on_threads(threads, [&](int thread) {
+        for (std::size_t i = thread; i < filters.size(); i += threads) {
+            float* total = sums.data() + values * i;
+            for (int other = 1; other < threads; ++other)
+                add(sums.data() + all * other + values * i, values, total);
+            kernels_.unpack_gradient(total, shape.channels, gradients[i].taps);
+            std::copy_n(total + transformed, shape.channels, gradients[i].bias);
         }
     });
-    for (int thread = 1; thread < threads; ++thread)
-        for (std::size_t i = 0; i < values; ++i) sums.data()[i] += sums.data()[values * thread + i];
-    kernels.unpack_gradient(sums.data(), shape.channels, taps);
-    std::copy_n(sums.data() + transformed, shape.channels, bias);
+}
+
+// One image's way back.
+void Chain::go_back(int image, const float* gradient, const std::vector<Weights>& turned,
+                    const Scratch& scratch, float* sums, float* to_x) const {
+    const std::size_t transformed =
+        static_cast<std::size_t>(kFrequencies) * shape.channels * shape.channels;
+    const Images *now = &scratch.gradient, *next = &scratch.next;
+    now->fill(0, gradient, features_.back(), image);
+    for (int i = static_cast<int>(turned.size()) - 1; i >= 0; --i) {
+        float* own = sums + (transformed + shape.channels) * i;
+        now->add_to(0, own + transformed);
+        correlate(features_[i], image, *now, scratch, own);
+        // What comes is the gradient of what another convolution's ReLU gave, but for the first.
+        convolve(*now, 0, *next, 0, i > 0 ? &features_[i] : nullptr, image, turned[i], scratch);
+        std::swap(now, next);
+    }
+    now->copy_to(0, to_x);
+}
+
+void Chain::convolve(const Images& in, int from, const Images& out, int to, const Images* mask,
+                     int masking, const Weights& weights, const Scratch& scratch) const {
+    for (int top = 0; top < shape.height; top += kMostBands * kTile) {
+        Bands bands;
+        bands.count = std::min((shape.height - top + kTile - 1) / kTile, kMostBands);
+        const float* masks[kMostBands * kTile];
+        for (int row = 0; row < bands.count * kTile + 2; ++row)
+            bands.in[row] = in.row(from, top - 1 + row);
+        for (int row = 0; row < bands.count * kTile; ++row) {
+            bands.out[row] =
+                top + row < shape.height ? out.row(to, top + row) : scratch.unwanted.data();
+            if (mask) masks[row] = mask->row(masking, top + row);
+        }
+        kernels_.convolve(bands, mask ? masks : nullptr, 0, tiles_, weights, scratch.work.data(),
+                          chunk_);
+    }
+    if (shape.width % kTile != 0) out.clear_padding(to);
+}
+
+// What an image and the gradient of its result add to that of the filters.
+void Chain::correlate(const Images& x, int image, const Images& gradient, const Scratch& scratch,
+                      float* sums) const {
+    for (int top = 0; top < shape.height; top += kMostBands * kTile) {
+        Bands bands;
+        bands.count = std::min((shape.height - top + kTile - 1) / kTile, kMostBands);
+        for (int row = 0; row < bands.count * kTile + 2; ++row)
+            bands.in[row] = x.row(image, top - 1 + row);
+        for (int row = 0; row < bands.count * kTile; ++row)
+            bands.out[row] = gradient.row(0, top + row);
+        kernels_.correlate(bands, 0, tiles_, shape.channels, scratch.work.data(), chunk_, sums);
+    }
 }
 
 }  // namespace bigsharp

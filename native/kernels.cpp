@@ -45,9 +45,9 @@ void transform_tiles(const float* const in[kSpan], int first, int last, int chan
     }
 }
 
-// Aᵀ m A, bias and, where it is asked for, ReLU.
+// Aᵀ m A, bias and, where they are asked for, ReLU and the mask.
 void restore_tiles(const float* in, std::size_t stride, int first, int last, const Weights& weights,
-                   float* const out[kTile]) {
+                   const float* const* mask, float* const out[kTile]) {
     const int channels = weights.channels;
     for (int tile = first; tile < last; ++tile) {
         const float* from = in + static_cast<std::size_t>(tile - first) * channels;
@@ -69,16 +69,20 @@ void restore_tiles(const float* in, std::size_t stride, int first, int last, con
                 for (int j = 0; j < kSpan; ++j) m[j] = t[j][i];
                 transform_output(m, y);
 #pragma GCC unroll 4
-                for (int j = 0; j < kTile; ++j)
-                    store(out[i] + at + static_cast<std::size_t>(j) * channels + c,
-                          weights.relu ? relu(y[j] + bias) : y[j] + bias);
+                for (int j = 0; j < kTile; ++j) {
+                    const std::size_t place = at + static_cast<std::size_t>(j) * channels + c;
+                    Vector value = y[j] + bias;
+                    if (weights.relu) value = relu(value);
+                    if (mask) value = load(mask[i] + place) > 0.0f ? value : Vector{};
+                    store(out[i] + place, value);
+                }
             }
         }
     }
 }
 
-void convolve(const Bands& bands, int first, int last, const Weights& weights, float* work,
-              int chunk) {
+void convolve(const Bands& bands, const float* const* mask, int first, int last,
+              const Weights& weights, float* work, int chunk) {
     const int channels = weights.channels;
     const int chunks = ((last - first) * bands.count + chunk - 1) / chunk;
     const std::size_t stride = static_cast<std::size_t>(chunk + kBlock) * channels;
@@ -98,7 +102,7 @@ void convolve(const Bands& bands, int first, int last, const Weights& weights, f
                            weights.transformed + k * matrix, channels);
         for (int band = 0; band < bands.count; ++band)
             restore_tiles(work + band * tiles * channels, stride, begin, end, weights,
-                          bands.out + band * kTile);
+                          mask ? mask + band * kTile : nullptr, bands.out + band * kTile);
     }
 }
 

@@ -41,8 +41,10 @@ struct Kernels {
     int lanes;
     // From filters in the order [tap][input][output] to `Weights::transformed`.
     void (*pack)(const float* taps, int channels, float* transformed);
-    // Features to features: the tiles [first, last) of each band, `chunk` at a time.
-    void (*convolve)(const Bands&, int first, int last, const Weights&, float* work, int chunk);
+    // Features to features: the tiles [first, last) of each band, `chunk` at a time. Where there
+    // are rows of a `mask`, like those of the output, zeros come where it is not positive.
+    void (*convolve)(const Bands&, const float* const* mask, int first, int last, const Weights&,
+                     float* work, int chunk);
     // Image to features, with ReLU: the columns [first, last); image rows have padding, too.
     void (*embed)(const Bands&, int first, int last, const EdgeWeights&);
     // Features to one row of image: out[x] = share · (result + image[x]); `image` may be null.

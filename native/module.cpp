@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <cmath>
@@ -25,12 +26,12 @@ using namespace nb::literals;
 namespace bigsharp {
 namespace {
 
-using Filters = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
+using Weight = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
 using Values = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Rows = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Image = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
 
-void check(const Filters& filters, const Values& bias, std::size_t outputs, std::size_t inputs) {
+void check(const Weight& filters, const Values& bias, std::size_t outputs, std::size_t inputs) {
     if (outputs == 0 || inputs == 0 || filters.shape(0) != outputs || filters.shape(1) != inputs ||
         filters.shape(2) != 3 || filters.shape(3) != 3 || bias.shape(0) != outputs)
         throw nb::value_error("the weights are not of this kind of 3×3 convolution");
@@ -148,64 +149,65 @@ Array new_array(std::initializer_list<std::size_t> shape) {
     return Array(kept->data(), shape, owner);
 }
 
-void check_alike(const Batch& one, const Batch& other) {
-    for (std::size_t i = 0; i < 4; ++i)
-        if (one.shape(i) != other.shape(i)) throw nb::value_error("two batches differ in shape");
+std::vector<Filters> checked(const std::vector<Taps>& taps, std::size_t channels) {
+    std::vector<Filters> filters;
+    for (const Taps& each : taps) {
+        if (each.shape(0) != 3 || each.shape(1) != 3 || each.shape(2) != channels ||
+            each.shape(3) != channels)
+            throw nb::value_error("the weights are not of this kind of 3×3 convolution");
+        filters.push_back({each.data(), nullptr});
+    }
+    return filters;
 }
 
-void check_taps(const Taps& taps, std::size_t channels) {
-    if (taps.shape(0) != 3 || taps.shape(1) != 3 || taps.shape(2) != channels ||
-        taps.shape(3) != channels)
-        throw nb::value_error("the weights are not of this kind of 3×3 convolution");
-}
-
-NewBatch convolve_relu(const Batch& x, const Taps& taps, const Values& bias, int threads) {
+void begin_chain(Chain* self, const Batch& x, const std::vector<Taps>& taps,
+                 const std::vector<Values>& biases, int threads) {
     const Kernels& chosen = kernels("");
     const BatchShape shape = shape_of(x, chosen);
-    const std::size_t channels = x.shape(3);
-    check_taps(taps, channels);
-    if (bias.shape(0) != channels) throw nb::value_error("the weights have another bias");
-    auto y = new_array<NewBatch>({x.shape(0), x.shape(1), x.shape(2), channels});
+    std::vector<Filters> filters = checked(taps, x.shape(3));
+    if (biases.size() != filters.size()) throw nb::value_error("the weights lack biases");
+    for (std::size_t i = 0; i < filters.size(); ++i) {
+        if (biases[i].shape(0) != x.shape(3))
+            throw nb::value_error("the weights have other biases");
+        filters[i].bias = biases[i].data();
+    }
     nb::gil_scoped_release no_gil;
-    const Pooled packed(kFrequencies * channels * channels);
-    chosen.pack(taps.data(), shape.channels, packed.data());
-    const Weights weights{packed.data(), bias.data(), shape.channels, true};
-    convolve_batch(chosen, shape, x.data(), weights, y.data(), threads);
+    new (self) Chain(chosen, shape, x.data(), filters, threads);
+}
+
+NewBatch new_batch(const BatchShape& shape) {
+    return new_array<NewBatch>(
+        {static_cast<std::size_t>(shape.images), static_cast<std::size_t>(shape.height),
+         static_cast<std::size_t>(shape.width), static_cast<std::size_t>(shape.channels)});
+}
+
+NewBatch output_of(const Chain& chain) {
+    auto y = new_batch(chain.shape);
+    nb::gil_scoped_release no_gil;
+    chain.copy_to(y.data());
     return y;
 }
 
-// The filters of the gradient: the other way round, from outputs to inputs.
-std::vector<float> turned(const float* taps, std::size_t channels) {
-    const std::size_t matrix = channels * channels;
-    std::vector<float> result(9 * matrix);
-    for (std::size_t k = 0; k < 9; ++k)
-        for (std::size_t in = 0; in < channels; ++in)
-            for (std::size_t out = 0; out < channels; ++out)
-                result[(8 - k) * matrix + out * channels + in] =
-                    taps[k * matrix + in * channels + out];
-    return result;
-}
-
-std::tuple<NewBatch, NewBatch, NewValues> differentiate(const Batch& x, const Batch& y,
-                                                        const Batch& gradient, const Taps& taps,
-                                                        int threads) {
-    const Kernels& chosen = kernels("");
-    const BatchShape shape = shape_of(x, chosen);
-    const std::size_t channels = x.shape(3);
-    check_alike(x, y);
-    check_alike(x, gradient);
-    check_taps(taps, channels);
-    auto to_x = new_array<NewBatch>({x.shape(0), x.shape(1), x.shape(2), channels});
-    auto to_taps = new_array<NewBatch>({3, 3, channels, channels});
-    auto to_bias = new_array<NewValues>({channels});
+std::tuple<NewBatch, std::vector<NewBatch>, std::vector<NewValues>> differentiate(
+    const Chain& chain, const Batch& gradient, const std::vector<Taps>& taps, int threads) {
+    const std::size_t channels = chain.shape.channels;
+    auto to_x = new_batch(chain.shape);
+    for (std::size_t i = 0; i < 4; ++i)
+        if (gradient.shape(i) != to_x.shape(i))
+            throw nb::value_error("the gradient is another batch's");
+    const std::vector<Filters> filters = checked(taps, channels);
+    if (filters.size() != chain.count()) throw nb::value_error("the weights are another chain's");
+    std::vector<NewBatch> to_taps;
+    std::vector<NewValues> to_biases;
+    std::vector<FilterGradients> gradients;
+    for (std::size_t i = 0; i < filters.size(); ++i) {
+        to_taps.push_back(new_array<NewBatch>({3, 3, channels, channels}));
+        to_biases.push_back(new_array<NewValues>({channels}));
+        gradients.push_back({to_taps[i].data(), to_biases[i].data()});
+    }
     nb::gil_scoped_release no_gil;
-    const Pooled packed(kFrequencies * channels * channels);
-    chosen.pack(turned(taps.data(), channels).data(), shape.channels, packed.data());
-    const std::vector<float> none(channels);
-    const Weights weights{packed.data(), none.data(), shape.channels, false};
-    differentiate_batch(chosen, shape, x.data(), y.data(), gradient.data(), weights, to_x.data(),
-                        to_taps.data(), to_bias.data(), threads);
-    return {to_x, to_taps, to_bias};
+    chain.differentiate(gradient.data(), filters, to_x.data(), gradients, threads);
+    return {to_x, to_taps, to_biases};
 }
 
 }  // namespace
@@ -225,7 +227,7 @@ NB_MODULE(_native, module) {
         .def_prop_ro("bytes_per_column", &bytes_per_column)
         .def(
             "pack",
-            [](Layers& n, const Filters& weight, const Values& bias) {
+            [](Layers& n, const Weight& weight, const Values& bias) {
                 const std::size_t channels = weight.shape(0);
                 check(weight, bias, channels, channels);
                 return n.pack(weight.data(), bias.data(), static_cast<int>(channels));
@@ -233,7 +235,7 @@ NB_MODULE(_native, module) {
             "weight"_a, "bias"_a)
         .def(
             "embed",
-            [](Layers& n, const Filters& weight, const Values& bias) {
+            [](Layers& n, const Weight& weight, const Values& bias) {
                 check(weight, bias, weight.shape(0), 1);
                 return n.embed(weight.data(), bias.data(), static_cast<int>(weight.shape(0)));
             },
@@ -241,7 +243,7 @@ NB_MODULE(_native, module) {
         .def("convolve", &Layers::convolve, "input"_a, "weights"_a)
         .def(
             "reconstruct",
-            [](Layers& n, int input, const Filters& weight, const Values& bias, float share,
+            [](Layers& n, int input, const Weight& weight, const Values& bias, float share,
                bool skip) {
                 check(weight, bias, 1, weight.shape(1));
                 n.reconstruct(input, weight.data(), bias.data()[0],
@@ -255,12 +257,15 @@ NB_MODULE(_native, module) {
         .def("push", &GuardedStream::push, "rows"_a)
         .def("finish", &GuardedStream::finish);
 
+    nb::class_<Chain>(module, "Chain")
+        .def("__init__", &begin_chain, "x"_a, "taps"_a, "biases"_a, "threads"_a)
+        .def_prop_ro("output", &output_of, nb::rv_policy::move)
+        .def("differentiate", &differentiate, "gradient"_a, "taps"_a, "threads"_a);
+
     module.def("instructions", [] {
         const Kernels* found = choose_kernels();
         return found ? found->name : nullptr;
     });
-    module.def("convolve_relu", &convolve_relu, "x"_a, "taps"_a, "bias"_a, "threads"_a);
-    module.def("differentiate", &differentiate, "x"_a, "y"_a, "gradient"_a, "taps"_a, "threads"_a);
     module.def("lanes", [] { return choose_kernels() ? choose_kernels()->lanes : 0; });
     module.def("peak", &peak, "instructions"_a, "threads"_a, "seconds"_a);
 }

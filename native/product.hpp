@@ -80,14 +80,25 @@ inline void accumulate(const float* in, const float* out, int tiles, float* sums
         for (int v = 0; v < Vectors; ++v) store(sums + i * channels + v * kLanes, totals[i][v]);
 }
 
+// For all inputs, four to six at a time: channels are whole vectors, so at least four.
 template <int Vectors>
 inline void accumulate_all(const float* in, const float* out, int tiles, float* sums,
                            int channels) {
-    int i = 0;
-    for (; i + 6 <= channels; i += 6)
-        accumulate<6, Vectors>(in + i, out, tiles, sums + i * channels, channels);
-    for (; i + 2 <= channels; i += 2)
-        accumulate<2, Vectors>(in + i, out, tiles, sums + i * channels, channels);
+    const int blocks = (channels + 5) / 6;
+    for (int block = 0; block < blocks; ++block) {
+        const int first = channels * block / blocks;
+        float* to = sums + static_cast<std::size_t>(first) * channels;
+        switch (channels * (block + 1) / blocks - first) {
+            case 6:
+                accumulate<6, Vectors>(in + first, out, tiles, to, channels);
+                break;
+            case 5:
+                accumulate<5, Vectors>(in + first, out, tiles, to, channels);
+                break;
+            default:
+                accumulate<4, Vectors>(in + first, out, tiles, to, channels);
+        }
+    }
 }
 
 // All tiles of a chunk. The product of a block is written one block before its input, over what has

@@ -171,8 +171,8 @@ void Stream::work(const Task& task, int thread) {
             kernels.embed(task.bands, begin, end, *task.step->edge);
             break;
         case Step::kConvolve:
-            kernels.convolve(task.bands, first, last, *task.step->weights, scratch_[thread].data(),
-                             chunk_);
+            kernels.convolve(task.bands, nullptr, first, last, *task.step->weights,
+                             scratch_[thread].data(), chunk_);
             // The last tile may reach beyond the picture, where the padding's zeros belong.
             if (last == tiles_)
                 for (int row = 0; row < task.bands.count * kTile; ++row)

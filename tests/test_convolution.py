@@ -22,33 +22,37 @@ def gradients(network: Network, ilr: torch.Tensor) -> list[torch.Tensor]:
 
 @given(
     st.integers(1, 3), st.integers(1, 30), st.integers(1, 30), st.integers(1, 3),
-    st.booleans(), st.integers(1, 4), st.integers(0, 99),
+    st.integers(1, 3), st.booleans(), st.integers(1, 4), st.integers(0, 99),
 )  # fmt: skip
-@settings(max_examples=40)
+@settings(max_examples=60)
 def test_result_and_gradients_are_pytorch_s(
-    images: int, height: int, width: int, vectors: int, last: bool, threads: int, seed: int
-) -> None:
+    images: int, height: int, width: int, vectors: int, depth: int, last: bool, threads: int,
+    seed: int,
+) -> None:  # fmt: skip
     torch.manual_seed(seed)
     channels = vectors * LANES
-    layer = nn.Conv2d(channels, channels, 3, padding=1)
+    layers = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(depth))
     layout = torch.channels_last if last else torch.contiguous_format
     x = torch.randn(images, channels, height, width).to(memory_format=layout).requires_grad_()
     weights = torch.randn(images, channels, height, width)
-    exact_layer, exact_x = copy.deepcopy(layer).double(), x.detach().double().requires_grad_()
+    expected = exact_x = x.detach().double().requires_grad_()
+    exact_layers = copy.deepcopy(layers).double()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        y = convolve_relu(layer, x)
-        assert type(y.grad_fn).__name__ != "ReluBackward0"
-        (y * weights).sum().backward()
+        results = [convolve_relu(layers[:count], x) for count in range(1, depth + 1)]
+        assert type(results[0].grad_fn).__name__ == "_ConvolveReluBackward"
+        (results[-1] * weights).sum().backward()
     finally:
         torch.set_num_threads(before)
     # Where rounding decides a sign, ours counts: the gradient there is one or the other.
-    expected = exact_layer(exact_x) * (y.detach() > 0)
+    for layer, result in zip(exact_layers, results, strict=True):
+        expected = layer(expected) * (result.detach() > 0)
     (expected * weights.double()).sum().backward()
-    pairs = [(y, expected), (x.grad, exact_x.grad)]
+    pairs = [(results[-1], expected), (x.grad, exact_x.grad)]
     pairs += [
-        (a.grad, b.grad) for a, b in zip(layer.parameters(), exact_layer.parameters(), strict=True)
+        (a.grad, b.grad)
+        for a, b in zip(layers.parameters(), exact_layers.parameters(), strict=True)
     ]
     for ours, theirs in pairs:
         assert (ours - theirs).norm() <= 1e-5 * theirs.norm()
@@ -111,16 +115,16 @@ def test_pytorch_computes_what_is_not_training_or_does_not_fit(
     def refuse(*arguments: object) -> None:
         raise AssertionError("the native engine was asked")
 
-    monkeypatch.setattr(kernels, "convolve_relu", refuse)
+    monkeypatch.setattr(kernels, "convolve", refuse)
     x = torch.rand(1, LANES, 8, 8)
     layer = nn.Conv2d(LANES, LANES, 3, padding=1)
     with pytest.raises(AssertionError, match="was asked"):
-        convolve_relu(layer, x)
+        convolve_relu([layer], x)
     with torch.no_grad():
-        convolve_relu(layer, x)
-    convolve_relu(copy.deepcopy(layer).eval(), x)
-    convolve_relu(copy.deepcopy(layer).double(), x.double())
-    convolve_relu(nn.Conv2d(LANES, 2 * LANES, 3, padding=1), x)
+        convolve_relu([layer], x)
+    convolve_relu([copy.deepcopy(layer).eval()], x)
+    convolve_relu([copy.deepcopy(layer).double()], x.double())
+    convolve_relu([layer, nn.Conv2d(LANES, 2 * LANES, 3, padding=1)], x)
     for other in (
         {"kernel_size": 5, "padding": 2},
         {"padding": 0},
@@ -130,30 +134,28 @@ def test_pytorch_computes_what_is_not_training_or_does_not_fit(
         {"padding": 1, "groups": 2},
         {"padding": 1, "bias": False},
     ):
-        convolve_relu(nn.Conv2d(LANES, LANES, **{"kernel_size": 3} | other), x)
+        convolve_relu([nn.Conv2d(LANES, LANES, **{"kernel_size": 3} | other)], x)
     with torch.autocast("cpu", torch.bfloat16):
-        convolve_relu(layer, x)
+        convolve_relu([layer], x)
     monkeypatch.setattr(kernels, "_native", None)
-    convolve_relu(layer, x)
+    convolve_relu([layer], x)
 
 
 def test_batches_of_the_wrong_shape() -> None:
     x = np.zeros((2, 5, 6, LANES), np.float32)
     taps, bias = np.zeros((3, 3, LANES, LANES), np.float32), np.zeros(LANES, np.float32)
     for wrong in (
-        (x[..., :-1].copy(), taps, bias),
-        (x[:0], taps, bias),
-        (x, taps[:2].copy(), bias),
-        (x, taps, bias[:-1].copy()),
+        (x[..., :-1].copy(), [taps], [bias]),
+        (x[:0], [taps], [bias]),
+        (x, [taps[:2].copy()], [bias]),
+        (x, [taps], [bias[:-1].copy()]),
+        (x, [taps], []),
     ):
         with pytest.raises(ValueError, match=r"batch|weights"):
-            kernels.convolve_relu(*wrong, threads=1)
-    for wrong in (
-        (x, x[:1].copy(), x, taps),
-        (x, x, x[:1].copy(), taps),
-        (x, x, x, taps[:2].copy()),
-    ):
-        with pytest.raises(ValueError, match=r"differ in shape|weights"):
-            kernels.differentiate(*wrong, threads=1)
-    assert kernels.convolve_relu(x, taps, bias, threads=9).shape == x.shape
-    assert kernels.differentiate(x, x, x, taps, threads=9)[0].shape == x.shape
+            kernels.convolve(*wrong, threads=1)
+    chain = kernels.convolve(x, [taps], [bias], threads=9)
+    for gradient, given_taps in ((x[:1].copy(), [taps]), (x, [taps[:2].copy()]), (x, [])):
+        with pytest.raises(ValueError, match=r"batch|weights"):
+            chain.differentiate(gradient, given_taps, threads=1)
+    assert chain.output.shape == x.shape
+    assert chain.differentiate(x, [taps], threads=9)[0].shape == x.shape

@@ -5,6 +5,7 @@ Where it was not built, or cannot be loaded, `instructions` is None and `why_not
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 
 if TYPE_CHECKING:
+    from bigsharp._native import Chain as Chain
     from bigsharp._native import Layers as Layers
     from bigsharp._native import Stream as Stream
 
@@ -37,50 +39,30 @@ def why_not() -> str:
 
 
 def can_train(channels: int) -> bool:
-    """Whether `convolve_relu` and `differentiate` take features of so many channels."""
+    """Whether `convolve` takes features of so many channels."""
     return _native is not None and instructions() is not None and channels % _native.lanes() == 0
 
 
-def convolve_relu(x: Array, taps: Array, bias: Array, threads: int) -> Array:
-    """Convolve a batch by 3 × 3 filters, zero-padded, with ReLU, for training.
+def convolve(x: Array, taps: Sequence[Array], biases: Sequence[Array], threads: int) -> Chain:
+    """Convolve a batch by 3 × 3 filters with ReLU, one after another, for training.
 
     Parameters
     ----------
     x : ndarray of float32, shape (N, H, W, C)
-    taps : ndarray of float32, shape (3, 3, C, C)
-        Filters: row, column, input, output.
-    bias : ndarray of float32, shape (C,)
+        Zero-padded.
+    taps : sequence of ndarray of float32, shape (3, 3, C, C)
+        The filters of each: row, column, input, output.
+    biases : sequence of ndarray of float32, shape (C,)
     threads : int
+        In another number of threads the gradients' sums come in another order, and round otherwise.
 
     Returns
     -------
-    ndarray of float32, shape (N, H, W, C)
+    Chain
+        Its `output` is like `x`. `differentiate(gradient, taps, threads)` makes of the output's
+        gradient those of `x`, of the filters and of the biases.
     """
-    return _native.convolve_relu(x, taps, bias, threads)
-
-
-def differentiate(
-    x: Array, y: Array, gradient: Array, taps: Array, threads: int
-) -> tuple[Array, Array, Array]:
-    """The gradients of `x`, of the filters and of the bias, from that of `y`.
-
-    Parameters
-    ----------
-    x, y : ndarray of float32, shape (N, H, W, C)
-        What `convolve_relu` was given, and what it gave.
-    gradient : ndarray of float32, shape (N, H, W, C)
-        Of `y`.
-    taps : ndarray of float32, shape (3, 3, C, C)
-    threads : int
-        In another number of threads the sums come in another order, and round otherwise.
-
-    Returns
-    -------
-    ndarray of float32, shape (N, H, W, C)
-    ndarray of float32, shape (3, 3, C, C)
-    ndarray of float32, shape (C,)
-    """
-    return _native.differentiate(x, y, gradient, taps, threads)
+    return _native.Chain(x, taps, biases, threads)
 
 
 def new_layers(instructions: str = "") -> Layers:

@@ -90,29 +90,32 @@ double error(const Kernels& kernels, int channels, int height, int width, int th
 double batch_error(const Kernels& kernels, int height, int width, int threads) {
     const int channels = 2 * kernels.lanes, images = 3;
     const Layer layer = draw(channels, channels);
-    std::vector<float> taps(layer.weight.size()), packed(kFrequencies * channels * channels);
+    std::vector<float> taps(layer.weight.size());
     for (int out = 0; out < channels; ++out)
         for (int in = 0; in < channels; ++in)
             for (int k = 0; k < 9; ++k)
                 taps[(k * channels + in) * channels + out] =
                     layer.weight[(out * channels + in) * 9 + k];
-    kernels.pack(taps.data(), channels, packed.data());
 
     const BatchShape shape{images, height, width, channels};
-    std::vector<float> x(images * height * width * channels), y(x.size()), to_x(x.size());
-    std::vector<float> bias(channels);
+    std::vector<float> x(images * height * width * channels), y(x.size());
     std::normal_distribution<float> normal(0, 1);
     for (float& value : x) value = normal(random_source);
-    const Weights weights{packed.data(), layer.bias.data(), channels, true};
-    convolve_batch(kernels, shape, x.data(), weights, y.data(), threads);
-    differentiate_batch(kernels, shape, x.data(), y.data(), x.data(), weights, to_x.data(),
-                        taps.data(), bias.data(), threads);
+    const std::vector<Filters> filters(2, {taps.data(), layer.bias.data()});
+    const Chain chain(kernels, shape, x.data(), filters, threads);
+    chain.copy_to(y.data());
+    std::vector<float> to_x(x.size()), to_taps(2 * taps.size()), to_bias(2 * channels);
+    chain.differentiate(x.data(), filters, to_x.data(),
+                        {{to_taps.data(), to_bias.data()},
+                         {to_taps.data() + taps.size(), to_bias.data() + channels}},
+                        threads);
 
     Planes last(channels, std::vector<double>(height * width));
     const std::size_t start = (images - 1) * last[0].size() * channels;
     for (std::size_t pixel = 0; pixel < last[0].size(); ++pixel)
         for (int c = 0; c < channels; ++c) last[c][pixel] = x[start + pixel * channels + c];
-    const Planes expected = convolve(last, layer, height, width, true);
+    const Planes between = convolve(last, layer, height, width, true);
+    const Planes expected = convolve(between, layer, height, width, true);
     double worst = 0;
     for (std::size_t pixel = 0; pixel < last[0].size(); ++pixel)
         for (int c = 0; c < channels; ++c)

@@ -118,17 +118,17 @@ class DRCN(Network):
 
     def features(self, ilr: Tensor, count: int | None = None) -> list[Tensor]:
         """The hidden states H₁ … H_count (equations 2 to 4), all by default, (N, filters, H, W)."""
-        x = convolve_relu(self.embedding[0], ilr)
-        x = convolve_relu(self.embedding[1], x)
+        x = convolve_relu(self.embedding[:1], ilr)
+        x = convolve_relu(self.embedding[1:], x)
         states = []
         for _ in range(self.recursions if count is None else count):
-            x = convolve_relu(self.inference, x)
+            x = convolve_relu([self.inference], x)
             states.append(x)
         return states
 
     def reconstruct(self, state: Tensor, ilr: Tensor) -> Tensor:
         """One prediction from one hidden state (equation 5), (N, 1, H, W)."""
-        x = convolve_relu(self.reconstruction[0], state)
+        x = convolve_relu(self.reconstruction[:1], state)
         x = self.reconstruction[1](x)
         return ilr + x if self.skip else x
 

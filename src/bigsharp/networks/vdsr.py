@@ -64,8 +64,7 @@ class VDSR(Network):
 
     def forward(self, ilr: Tensor) -> Tensor:
         """Restore `ilr`, (N, 1, H, W) → (N, 1, H, W)."""
-        x = ilr
-        for layer in self.layers[:-1]:
-            x = convolve_relu(layer, x)  # (N, features, H, W)
+        x = convolve_relu(self.layers[:1], ilr)  # (N, features, H, W)
+        x = convolve_relu(self.layers[1:-1], x)
         x = self.layers[-1](x)  # (N, 1, H, W)
         return ilr + x if self.residual else x
