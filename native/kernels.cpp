@@ -81,6 +81,39 @@ void restore_tiles(const float* in, std::size_t stride, int first, int last, con
     }
 }
 
+// Whether the channels [channel, channel + kLanes) of the tiles [first, last) are all zero.
+bool is_silent(const Bands& bands, int first, int last, int channel, int channels) {
+    for (int row = 0; row < bands.count * kTile + 2; ++row) {
+        const float* from = bands.in[row] + static_cast<std::size_t>(first) * kTile * channels;
+        for (int x = 0; x < (last - first) * kTile + 2; ++x, from += channels)
+            for (int lane = 0; lane < kLanes; ++lane)
+                if (from[channel + lane] != 0) return false;
+    }
+    return true;
+}
+
+// The channels that are not; ReLU silences many where a wide network has more than it needs.
+class Runs {
+public:
+    Runs(const Bands& bands, int first, int last, int channels) {
+        for (int c = 0; c < channels; c += kLanes) {
+            if (is_silent(bands, first, last, c, channels)) continue;
+            const bool goes_on = count_ > 0 && (runs_[count_ - 1].last == c || count_ == kMost);
+            if (!goes_on) runs_[count_++].first = c;
+            runs_[count_ - 1].last = c + kLanes;
+        }
+        runs_[count_] = {0, 0};
+    }
+
+    const Run* begin() const { return runs_; }
+    const Run* end() const { return runs_ + count_; }
+
+private:
+    static constexpr int kMost = 16;  // beyond which the last covers all that is left
+    Run runs_[kMost + 1] = {};
+    int count_ = 0;
+};
+
 void convolve(const Bands& bands, const float* const* mask, int first, int last,
               const Weights& weights, float* work, int chunk) {
     const int channels = weights.channels;
@@ -92,13 +125,15 @@ void convolve(const Bands& bands, const float* const* mask, int first, int last,
         const int begin = first + (last - first) * b / chunks;
         const int end = first + (last - first) * (b + 1) / chunks;
         const std::size_t tiles = end - begin;
+        const Runs runs(bands, begin, end, channels);
         for (int band = 0; band < bands.count; ++band)
-            for (int c = 0; c < channels; c += kChunk)
-                transform_tiles(bands.in + band * kTile, begin, end, c,
-                                channels - c < kChunk ? channels - c : kChunk, channels,
-                                work + (kBlock + band * tiles) * channels, stride);
+            for (const Run& run : runs)
+                for (int c = run.first; c < run.last; c += kChunk)
+                    transform_tiles(bands.in + band * kTile, begin, end, c,
+                                    run.last - c < kChunk ? run.last - c : kChunk, channels,
+                                    work + (kBlock + band * tiles) * channels, stride);
         for (int k = 0; k < kFrequencies; ++k)
-            multiply_chunk(work + k * stride, static_cast<int>(tiles) * bands.count,
+            multiply_chunk(work + k * stride, static_cast<int>(tiles) * bands.count, runs.begin(),
                            weights.transformed + k * matrix, channels);
         for (int band = 0; band < bands.count; ++band)
             restore_tiles(work + band * tiles * channels, stride, begin, end, weights,

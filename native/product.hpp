@@ -10,6 +10,11 @@ namespace {
 // Sums of a block stay in registers: 6 × 4 vectors of 32, or 6 × 2 of 16.
 constexpr int kPanelVectors = BIGSHARP_REGISTERS >= 32 ? 4 : 2;
 
+// Input channels [first, last) that a product reads.
+struct Run {
+    int first, last;
+};
+
 inline int panel_width(int left) {
     int vectors = kPanelVectors;
     while (vectors * kLanes > left) vectors /= 2;
@@ -17,19 +22,21 @@ inline int panel_width(int left) {
 }
 
 template <int Tiles, int Vectors>
-inline void multiply(const float* in, const float* panel, float* out, int channels) {
+inline void multiply(const float* in, const Run* runs, const float* panel, float* out,
+                     int channels) {
     Vector sums[Tiles][Vectors] = {};
-    for (int k = 0; k < channels; ++k) {
-        Vector w[Vectors];
+    for (const Run* run = runs; run->last > 0; ++run)
+        for (int k = run->first; k < run->last; ++k) {
+            Vector w[Vectors];
 #pragma GCC unroll 4
-        for (int v = 0; v < Vectors; ++v) w[v] = load(panel + (k * Vectors + v) * kLanes);
+            for (int v = 0; v < Vectors; ++v) w[v] = load(panel + (k * Vectors + v) * kLanes);
 #pragma GCC unroll 6
-        for (int t = 0; t < Tiles; ++t) {
-            const float x = in[t * channels + k];
+            for (int t = 0; t < Tiles; ++t) {
+                const float x = in[t * channels + k];
 #pragma GCC unroll 4
-            for (int v = 0; v < Vectors; ++v) sums[t][v] += x * w[v];
+                for (int v = 0; v < Vectors; ++v) sums[t][v] += x * w[v];
+            }
         }
-    }
 #pragma GCC unroll 6
     for (int t = 0; t < Tiles; ++t)
 #pragma GCC unroll 4
@@ -37,21 +44,21 @@ inline void multiply(const float* in, const float* panel, float* out, int channe
 }
 
 template <int Vectors>
-inline void multiply_block(int tiles, const float* in, const float* panel, float* out,
-                           int channels) {
+inline void multiply_block(int tiles, const float* in, const Run* runs, const float* panel,
+                           float* out, int channels) {
     switch (tiles) {
         case 6:
-            return multiply<6, Vectors>(in, panel, out, channels);
+            return multiply<6, Vectors>(in, runs, panel, out, channels);
         case 5:
-            return multiply<5, Vectors>(in, panel, out, channels);
+            return multiply<5, Vectors>(in, runs, panel, out, channels);
         case 4:
-            return multiply<4, Vectors>(in, panel, out, channels);
+            return multiply<4, Vectors>(in, runs, panel, out, channels);
         case 3:
-            return multiply<3, Vectors>(in, panel, out, channels);
+            return multiply<3, Vectors>(in, runs, panel, out, channels);
         case 2:
-            return multiply<2, Vectors>(in, panel, out, channels);
+            return multiply<2, Vectors>(in, runs, panel, out, channels);
         default:
-            return multiply<1, Vectors>(in, panel, out, channels);
+            return multiply<1, Vectors>(in, runs, panel, out, channels);
     }
 }
 
@@ -101,9 +108,11 @@ inline void accumulate_all(const float* in, const float* out, int tiles, float* 
     }
 }
 
-// All tiles of a chunk. The product of a block is written one block before its input, over what has
-// been read already, so that half the memory serves.
-inline void multiply_chunk(float* values, int tiles, const float* weights, int channels) {
+// All tiles of a chunk, by the channels in `runs`, whose last is empty. The product of a block is
+// written one block before its input, over what has been read already, so that half the memory
+// serves.
+inline void multiply_chunk(float* values, int tiles, const Run* runs, const float* weights,
+                           int channels) {
     const int blocks = (tiles + kBlock - 1) / kBlock;
     for (int block = 0; block < blocks; ++block) {
         const int first = tiles * block / blocks;
@@ -114,11 +123,11 @@ inline void multiply_chunk(float* values, int tiles, const float* weights, int c
             width = panel_width(channels - output);
             const float* panel = weights + static_cast<std::size_t>(output) * channels;
             if (width == 4 * kLanes)
-                multiply_block<4>(count, in, panel, out + output, channels);
+                multiply_block<4>(count, in, runs, panel, out + output, channels);
             else if (width == 2 * kLanes)
-                multiply_block<2>(count, in, panel, out + output, channels);
+                multiply_block<2>(count, in, runs, panel, out + output, channels);
             else
-                multiply_block<1>(count, in, panel, out + output, channels);
+                multiply_block<1>(count, in, runs, panel, out + output, channels);
         }
     }
 }

@@ -52,8 +52,11 @@ Planes convolve(const Planes& in, const Layer& layer, int height, int width, boo
 
 // Two reconstructions of different depth, as in DRCN, and weights that are used twice.
 double error(const Kernels& kernels, int channels, int height, int width, int threads, int push) {
-    const Layer first = draw(1, channels), middle = draw(channels, channels),
-                last = draw(channels, 1);
+    const Layer first = draw(1, channels), last = draw(channels, 1);
+    Layer middle = draw(channels, channels);
+    // Channels of which nothing comes are left out.
+    for (int i = kernels.lanes; i < std::min(channels, 2 * kernels.lanes); ++i)
+        middle.bias[i] = -1000;
     Layers layers(kernels);
     int step = layers.embed(first.weight.data(), first.bias.data(), channels);
     const int weights = layers.pack(middle.weight.data(), middle.bias.data(), channels);
