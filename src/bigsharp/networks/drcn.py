@@ -102,16 +102,6 @@ class DRCN(Network):
         return [tuple(self.embedding), tuple(self.reconstruction)]  # type: ignore[list-item]
 
     @property
-    def macs_per_pixel(self) -> int:
-        """Shared weights cost as often as they are applied."""
-        embed, infer, rebuild = (
-            sum(p.numel() for name, p in part.named_parameters() if name.endswith("weight"))
-            for part in (self.embedding, self.inference, self.reconstruction)
-        )
-        reconstructed = self.recursions if self.ensemble else 1
-        return embed + self.recursions * infer + reconstructed * rebuild
-
-    @property
     def prediction_count(self) -> int:
         """One a recursion, or, without ensemble, the last alone."""
         return self.recursions if self.ensemble else 1

@@ -51,8 +51,13 @@ class Network(nn.Module, ABC):
 
     @property
     def macs_per_pixel(self) -> int:
-        """Multiply-accumulates for one pixel of output (2 FLOP each), biases not counted."""
-        return self.weight_count
+        """Multiply-accumulates for one pixel of output (2 FLOP each), biases not counted.
+
+        Shared weights count as often as they are applied.
+        """
+        graph = self.graph
+        names = [name for name, *_ in (*graph.layers, *graph.outputs)]
+        return sum(self.get_parameter(f"{name}.weight").numel() for name in names)
 
     @property
     @abstractmethod
