@@ -154,5 +154,9 @@ class DRCN(Network):
         self.mixture[count:] = 0
 
     def forward(self, ilr: Tensor) -> Tensor:
-        """Restore `ilr`, (N, 1, H, W) → (N, 1, H, W)."""
-        return self.combine(self.predictions(ilr))
+        """Restore `ilr`, (N, 1, H, W) → (N, 1, H, W); what has no weight is not reconstructed."""
+        if self.mixture is None:
+            return self.combine(self.predictions(ilr))
+        counting = self.mixture.nonzero().flatten().tolist()
+        weights = self.mixture[counting] / self.mixture.sum()
+        return torch.einsum("p,pnchw->nchw", weights, self.predictions(ilr, counting))
