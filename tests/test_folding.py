@@ -84,6 +84,7 @@ def test_every_engine_computes_it(tmp_path: Path) -> None:
         (deep(19, 8), DRCN(16, 48)),
         (deep(20, 8), DRCN(16, 48, skip=False)),
         (deep(5, 8), DRCN(1, 4)),
+        (deep(2, 8), DRCN(1, 16)),
     ],
 )
 def test_what_has_no_room_is_refused(vdsr: VDSR, drcn: DRCN) -> None:

@@ -10,7 +10,7 @@ a recursion, of which one is 1. From there the DRCN trains as any other.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -94,21 +94,8 @@ def folded(packed: Packed, network: DRCN) -> Packed:
     BigsharpError
         The VDSR has another depth, or more filters than the recursion has room for.
     """
-    layout = Layout(network.recursions, network.options["filters"])
-    depth, living = packed.options["depth"], _living(packed)
-    between = living[1:-1]
-    if (
-        depth != layout.recursions + _OUTSIDE
-        or max(map(len, between)) > layout.width
-        or max(map(len, living)) > layout.filters
-        or packed.options["residual"] != network.skip
-    ):
-        raise BigsharpError(
-            f"a DRCN of {layout.recursions} recursions and {layout.filters} filters starts from a "
-            f"VDSR of {layout.recursions + _OUTSIDE} layers with at most {layout.width} filters in "
-            f"those from the second to the last but two (recipe key narrow), not from {depth} "
-            f"with {max(map(len, between))}"
-        )
+    layout, living = Layout(network.recursions, network.options["filters"]), _living(packed)
+    _check_room(packed, network, layout, living)
     layers = [
         _layer(packed.state, number, read, kept)
         for number, (read, kept) in enumerate(zip([[0], *living], [*living, [0]], strict=True))
@@ -127,6 +114,24 @@ def folded(packed: Packed, network: DRCN) -> Packed:
     if network.ensemble:
         state["mixture"][-1] = 1
     return replace(packed, architecture="drcn", options=network.options, state=state)
+
+
+def _check_room(
+    packed: Packed, network: DRCN, layout: Layout, living: Sequence[Sequence[int]]
+) -> None:
+    depth, widest = packed.options["depth"], max(map(len, living[1:-1]), default=0)
+    if (
+        depth != layout.recursions + _OUTSIDE
+        or widest > layout.width
+        or max(map(len, living)) > layout.filters
+        or packed.options["residual"] != network.skip
+    ):
+        raise BigsharpError(
+            f"a DRCN of {layout.recursions} recursions and {layout.filters} filters starts from a "
+            f"VDSR of {layout.recursions + _OUTSIDE} layers with at most {layout.width} filters in "
+            f"those from the second to the last but two (recipe key narrow), not from {depth} "
+            f"with {widest}"
+        )
 
 
 def _living(packed: Packed) -> list[list[int]]:
