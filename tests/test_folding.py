@@ -106,6 +106,14 @@ def test_constant_filters_are_made_good_by_the_next_bias() -> None:
     torch.testing.assert_close(network(ilr)[inside], before[inside], rtol=1e-4, atol=1e-4)
 
 
+@torch.no_grad()
+def test_a_network_that_is_narrow_enough_is_left_alone() -> None:
+    network, ilr = deep(5, 8), torch.rand(1, 1, 24, 24)
+    before = network(ilr)
+    narrow(network, 9, ilr)
+    assert torch.equal(network(ilr), before)
+
+
 def test_a_drcn_begins_where_a_narrowed_vdsr_ended(tmp_path: Path) -> None:
     """No filter comes back in training, and the DRCN scores the same."""
     random = np.random.default_rng(0)

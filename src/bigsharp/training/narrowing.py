@@ -33,7 +33,7 @@ def narrow(network: VDSR, count: int, ilr: Tensor) -> None:
         x = F.relu(layer(x))  # (N, features, H, W)
         variance, mean = torch.var_mean(x, dim=(0, 2, 3))
         strength = variance * reader.weight.square().sum(dim=(0, 2, 3))
-        weakest = strength.argsort()[: len(strength) - count]
+        weakest = strength.argsort()[: max(0, len(strength) - count)]
         assert layer.bias is not None
         assert reader.bias is not None
         reader.bias += reader.weight[:, weakest].sum(dim=(2, 3)) @ mean[weakest]
