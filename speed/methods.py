@@ -23,7 +23,7 @@ from kept import arguments, show  # noqa: E402
 SCALES = (2, 4)
 METHODS = (
     *("bicubic", "neighbours", "sparse", "aplus", "rfl", "glasner", "selfex"),
-    *("srcnn", "vdsr", "drcn-64"),
+    *("srcnn", "vdsr", "drcn-64", "drcn"),
 )
 
 

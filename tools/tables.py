@@ -47,10 +47,14 @@ MEASURED = {
     "rfl": "RFL",
     "selfex": "SelfEx",
     "srcnn": "SRCNN 9-5-5",
-    "drcn-64": "DRCN, 64 filters",
+    "drcn": "DRCN",
     "vdsr": "VDSR",
 }
-PUBLISHED = {"srcnn": "SRCNN, published", "vdsr": "VDSR, published"}
+PUBLISHED = {
+    "srcnn": "SRCNN, published",
+    "drcn": "DRCN, published",
+    "vdsr": "VDSR, published",
+}
 
 #: Methods that are no networks, each before its published row: the table, and the name there.
 CLASSIC = {
