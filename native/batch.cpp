@@ -25,6 +25,34 @@ void add(const float* __restrict values, std::size_t count, float* __restrict su
 
 int tiles_of(int width) { return (width + kTile - 1) / kTile; }
 
+// Floats of an image without padding.
+std::size_t size_of(const BatchShape& shape) {
+    return static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
+}
+
+// Floats of a convolution's filters, transformed.
+std::size_t transformed_size(int channels) {
+    return static_cast<std::size_t>(kFrequencies) * channels * channels;
+}
+
+// Calls `work` with the number of a thread and of an image, for all images.
+template <typename Work>
+void for_images(int images, int threads, const Work& work) {
+    on_threads(threads, [&](int thread) {
+        const int last = images * (thread + 1) / threads;
+        for (int image = images * thread / threads; image < last; ++image) work(thread, image);
+    });
+}
+
+// One to four bands of an image from row `top` on, as they are read.
+Bands bands_of(const Images& in, int image, int height, int top) {
+    Bands bands;
+    bands.count = std::min((height - top + kTile - 1) / kTile, kMostBands);
+    for (int row = 0; row < bands.count * kTile + 2; ++row)
+        bands.in[row] = in.row(image, top - 1 + row);
+    return bands;
+}
+
 // The filters of the gradient: the other way round, from outputs to inputs.
 void turn(const float* taps, int channels, float* turned) {
     const std::size_t matrix = static_cast<std::size_t>(channels) * channels;
@@ -138,20 +166,17 @@ Chain::Chain(const Kernels& kernels, const BatchShape& shape, const float* x,
     for (std::size_t i = 0; i <= filters.size(); ++i) features_.emplace_back(shape);
     std::deque<Scratch> scratch;  // taken here, where an exception has somewhere to go
     for (int thread = 0; thread < threads; ++thread) scratch.emplace_back(shape, chunk_);
-    const std::size_t size = static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
-    on_threads(threads, [&](int thread) {
-        for (int image = shape.images * thread / threads;
-             image < shape.images * (thread + 1) / threads; ++image) {
-            features_[0].fill(image, x + image * size);
-            for (std::size_t i = 0; i < filters.size(); ++i)
-                convolve(features_[i], image, features_[i + 1], image, nullptr, 0,
-                         packed.weights[i], scratch[thread]);
-        }
+    const std::size_t size = size_of(shape);
+    for_images(shape.images, threads, [&](int thread, int image) {
+        features_[0].fill(image, x + image * size);
+        for (std::size_t i = 0; i < filters.size(); ++i)
+            convolve(features_[i], image, features_[i + 1], image, nullptr, 0, packed.weights[i],
+                     scratch[thread]);
     });
 }
 
 void Chain::copy_to(float* y) const {
-    const std::size_t size = static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
+    const std::size_t size = size_of(shape);
     for (int image = 0; image < shape.images; ++image)
         features_.back().copy_to(image, y + image * size);
 }
@@ -160,21 +185,17 @@ void Chain::differentiate(const float* gradient, const std::vector<Filters>& fil
                           const std::vector<FilterGradients>& gradients, int threads) const {
     threads = std::clamp(threads, 1, shape.images);
     const Packed turned(kernels_, filters, shape.channels, true, threads);
-    const std::size_t transformed =
-        static_cast<std::size_t>(kFrequencies) * shape.channels * shape.channels;
+    const std::size_t transformed = transformed_size(shape.channels);
     const std::size_t values = transformed + shape.channels;  // of the filters, and of the bias
     const std::size_t all = values * filters.size();
     const Pooled sums(all * threads);
     std::deque<Scratch> scratch;
     for (int thread = 0; thread < threads; ++thread) scratch.emplace_back(shape, chunk_);
-    const std::size_t size = static_cast<std::size_t>(shape.height) * shape.width * shape.channels;
-    on_threads(threads, [&](int thread) {
-        float* own = sums.data() + all * thread;
-        std::fill_n(own, all, 0.0f);
-        for (int image = shape.images * thread / threads;
-             image < shape.images * (thread + 1) / threads; ++image)
-            go_back(image, gradient + image * size, turned.weights, scratch[thread], own,
-                    to_x + image * size);
+    const std::size_t size = size_of(shape);
+    on_threads(threads, [&](int thread) { std::fill_n(sums.data() + all * thread, all, 0.0f); });
+    for_images(shape.images, threads, [&](int thread, int image) {
+        go_back(image, gradient + image * size, turned.weights, scratch[thread],
+                sums.data() + all * thread, to_x + image * size);
     });
     on_threads(threads, [&](int thread) {
         for (std::size_t i = thread; i < filters.size(); i += threads) {
@@ -190,8 +211,7 @@ void Chain::differentiate(const float* gradient, const std::vector<Filters>& fil
 // One image's way back.
 void Chain::go_back(int image, const float* gradient, const std::vector<Weights>& turned,
                     const Scratch& scratch, float* sums, float* to_x) const {
-    const std::size_t transformed =
-        static_cast<std::size_t>(kFrequencies) * shape.channels * shape.channels;
+    const std::size_t transformed = transformed_size(shape.channels);
     const Images *now = &scratch.gradient, *next = &scratch.next;
     now->fill(0, gradient, features_.back(), image);
     for (int i = static_cast<int>(turned.size()) - 1; i >= 0; --i) {
@@ -208,11 +228,8 @@ void Chain::go_back(int image, const float* gradient, const std::vector<Weights>
 void Chain::convolve(const Images& in, int from, const Images& out, int to, const Images* mask,
                      int masking, const Weights& weights, const Scratch& scratch) const {
     for (int top = 0; top < shape.height; top += kMostBands * kTile) {
-        Bands bands;
-        bands.count = std::min((shape.height - top + kTile - 1) / kTile, kMostBands);
+        Bands bands = bands_of(in, from, shape.height, top);
         const float* masks[kMostBands * kTile];
-        for (int row = 0; row < bands.count * kTile + 2; ++row)
-            bands.in[row] = in.row(from, top - 1 + row);
         for (int row = 0; row < bands.count * kTile; ++row) {
             bands.out[row] =
                 top + row < shape.height ? out.row(to, top + row) : scratch.unwanted.data();
@@ -228,10 +245,7 @@ void Chain::convolve(const Images& in, int from, const Images& out, int to, cons
 void Chain::correlate(const Images& x, int image, const Images& gradient, const Scratch& scratch,
                       float* sums) const {
     for (int top = 0; top < shape.height; top += kMostBands * kTile) {
-        Bands bands;
-        bands.count = std::min((shape.height - top + kTile - 1) / kTile, kMostBands);
-        for (int row = 0; row < bands.count * kTile + 2; ++row)
-            bands.in[row] = x.row(image, top - 1 + row);
+        Bands bands = bands_of(x, image, shape.height, top);
         for (int row = 0; row < bands.count * kTile; ++row)
             bands.out[row] = gradient.row(0, top + row);
         kernels_.correlate(bands, 0, tiles_, shape.channels, scratch.work.data(), chunk_, sums);

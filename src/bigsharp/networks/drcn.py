@@ -138,7 +138,7 @@ class DRCN(Network):
         if 0 < len(chosen) < self.recursions:
             # Among a few, weights near or below zero could add up to nothing.
             weights = weights[list(chosen)].clamp(min=1e-3)
-        return torch.einsum("p,pnchw->nchw", weights / weights.sum(), predictions)
+        return _mean(weights, predictions)
 
     @torch.no_grad()
     def limit(self, count: int) -> None:
@@ -157,6 +157,10 @@ class DRCN(Network):
         """Restore `ilr`, (N, 1, H, W) → (N, 1, H, W); what has no weight is not reconstructed."""
         if self.mixture is None:
             return self.combine(self.predictions(ilr))
-        counting = self.mixture.nonzero().flatten().tolist()
-        weights = self.mixture[counting] / self.mixture.sum()
-        return torch.einsum("p,pnchw->nchw", weights, self.predictions(ilr, counting))
+        counting = self.mixture.nonzero().flatten().tolist() or list(range(self.recursions))
+        return _mean(self.mixture[counting], self.predictions(ilr, counting))
+
+
+def _mean(weights: Tensor, predictions: Tensor) -> Tensor:
+    """The weighted mean of (P, N, 1, H, W)."""
+    return torch.einsum("p,pnchw->nchw", weights / weights.sum(), predictions)

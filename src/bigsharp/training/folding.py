@@ -16,6 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from bigsharp import networks
 from bigsharp.errors import BigsharpError
 from bigsharp.image.arrays import Array
 from bigsharp.networks.drcn import DRCN
@@ -100,7 +101,9 @@ def folded(packed: Packed, network: DRCN) -> Packed:
         _layer(packed.state, number, read, kept)
         for number, (read, kept) in enumerate(zip([[0], *living], [*living, [0]], strict=True))
     ]
-    state = {name: np.zeros(values.shape, np.float32) for name, values in _shapes(network).items()}
+    state = {
+        name: np.zeros_like(values) for name, values in networks.pack("drcn", network).state.items()
+    }
     route = layout.route
     _write(state, "embedding.0", layers[0], slice(len(living[0])), slice(1))
     first = layout.block(route[0], len(living[1]))
@@ -150,10 +153,6 @@ def _layer(
     """A layer's weights and bias, of the filters `kept` and what they read."""
     weight, bias = state[f"layers.{number}.weight"], state[f"layers.{number}.bias"]
     return weight[np.ix_(kept, read)], bias[kept]
-
-
-def _shapes(network: DRCN) -> Mapping[str, Array]:
-    return {name: values.detach().numpy() for name, values in network.state_dict().items()}
 
 
 def _write(
