@@ -502,6 +502,18 @@ def test_an_animation_is_not_in_memory_whole(tmp_path: Path, name: str) -> None:
     assert Image.open(path).n_frames == len(made) == 20
 
 
+@pytest.mark.parametrize("name", ["PNG", "TIFF", "WEBP"])
+def test_what_fails_in_restoring_is_not_the_format_s_fault(tmp_path: Path, name: str) -> None:
+    def frames() -> Iterator[Picture]:
+        yield Picture(np.zeros((4, 4), np.uint8), duration=50)
+        raise RuntimeError("the engine broke")
+
+    path = tmp_path / "out"
+    with pytest.raises(RuntimeError, match="the engine broke"):
+        write.write(path, format_named(name), frames(), bigsharp.Saving())
+    assert not path.exists()
+
+
 def test_equal_frames_are_restored_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from bigsharp.jobs import results
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -148,7 +148,8 @@ def encode(kind: Format, pictures: Iterable[Picture], saving: Saving) -> bytes:
 
 def save(file: IO[bytes], kind: Format, pictures: Iterable[Picture], saving: Saving) -> None:
     """Write into an open file that can seek; see `write`."""
-    fitting = (_fitting(picture, kind, saving) for picture in pictures)
+    source = _Source(pictures)
+    fitting = (_fitting(picture, kind, saving) for picture in source)
     try:
         if kind.name == "TIFF":
             tiff.save(fitting, file, saving.compress)
@@ -172,7 +173,27 @@ def save(file: IO[bytes], kind: Format, pictures: Iterable[Picture], saving: Sav
             bands = animation.seen(first) if holed else first.bands
             Image.fromarray(bands).save(file, kind.name, **options)
     except (ValueError, RuntimeError, struct.error) as error:
+        if error is source.fault:
+            raise
         raise BigsharpError(f"{kind} cannot hold this picture ({error}); use .png") from None
+
+
+class _Source:
+    """Pictures as they come, and the error, if any, that kept one from coming.
+
+    They are made while they are written, and what fails in that is not the format's fault.
+    """
+
+    def __init__(self, pictures: Iterable[Picture]) -> None:
+        self._pictures = pictures
+        self.fault: Exception | None = None
+
+    def __iter__(self) -> Iterator[Picture]:
+        try:
+            yield from self._pictures
+        except Exception as error:
+            self.fault = error
+            raise
 
 
 def _fitting(picture: Picture, kind: Format, saving: Saving) -> Picture:
