@@ -12,7 +12,8 @@ from bigsharp.training.recipe import Recipe, from_dict, load_recipe, shipped
 #: What the issue of a paper or a release names.
 NAMES = {
     "drcn", "drcn-64", "drcn-basic", "drcn-paper", "srcnn-915", "srcnn-955",
-    "srcnn-955-tune", "vdsr", "vdsr-gpu", "vdsr-paper", "vdsr-anneal", "vdsr-trunk", "vdsr-tune",
+    "srcnn-955-distil", "srcnn-955-tune", "vdsr", "vdsr-gpu", "vdsr-paper", "vdsr-anneal",
+    "vdsr-trunk", "vdsr-tune",
     "vdsr-60", "drcn-tune",
     "vdsr-denoise", "vdsr-deblock", "vdsr-photo",
 }  # fmt: skip

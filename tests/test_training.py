@@ -92,7 +92,7 @@ def shipped_trainer(name: str, photos: Path, folder: Path) -> Trainer:
     Started at the identity, all recursions of a DRCN give the same in float32 for two steps, and
     the weights of their mixture do not move; hence more.
     """
-    small = {"holdout": 1, "patch": 16, "batch": 1, "steps": 4, "validation_crop": 24}
+    small = {"holdout": 1, "patch": 20, "batch": 1, "steps": 4, "validation_crop": 24}
     return Trainer(replace(load_recipe(name), data=(str(photos),), **small), folder)
 
 
@@ -247,6 +247,52 @@ def test_a_run_starts_from_given_weights_and_never_ends_below_them(
         Trainer(replace(recipe, options={"depth": 4}), tmp_path / "other", start=start)
     with pytest.raises(BigsharpError, match="no released model is called 'nothing'"):
         Trainer(recipe, tmp_path / "other", start="nothing")
+
+
+def test_a_teacher_takes_the_place_of_hr_until_the_last_steps(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    Trainer(recipe, tmp_path / "first").train()
+    start = str(tmp_path / "first/best.pt")
+    taught = replace(
+        recipe, teacher=start, steps=6, loss="mse", final_loss="mse", final_share=0.5,
+        optimizer="sgd", lr=0.1, validate_every=3,
+    )  # fmt: skip
+    trainer = Trainer(taught, tmp_path / "taught", start=start)
+    before = [w.clone() for w in weights(trainer)]
+    moved = []
+
+    def look(step: int) -> None:
+        while trainer.step < step:
+            trainer._one_step()
+        moved.append(not all(map(torch.equal, before, weights(trainer))))
+
+    look(3)  # its own output, a loss of 0
+    look(6)
+    assert moved == [False, True]
+
+
+def test_a_teacher_does_what_is_taught(recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(BigsharpError, match="its teacher, vdsr-denoise, does denoise, and the"):
+        Trainer(replace(recipe, teacher="vdsr-denoise"), tmp_path / "other")
+    with pytest.raises(BigsharpError, match="no released model is called 'nobody'"):
+        Trainer(replace(recipe, teacher="nobody"), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_filters_that_are_only_rare_do_not_start_anew(recipe: Recipe, tmp_path: Path) -> None:
+    recipe = replace(recipe, recycle_every=1, lr=1e-9)
+    trainer = Trainer(recipe, tmp_path / "run")
+    layer = trainer.network.layers[0]
+    with torch.no_grad():
+        layer.weight[:2], layer.bias[:2] = 0, 0
+        layer.weight[:2, :, 1, 1] = -1
+        layer.bias[0] = float(trainer.validation[-1].spoiled.min()) + 1e-4  # of one pixel or so
+        layer.bias[1] = -1  # of none
+    trainer._one_step()
+    rare, dead = layer.weight[:2, 0, 0, 0].abs().tolist()
+    assert rare < 1e-6
+    assert dead > 1e-3
 
 
 def test_half_precision_is_for_gpus_alone(recipe: Recipe, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from bigsharp.training.recycling import recycle
 from bigsharp.training.schedules import alpha, loss_name, rate_factor, recursions, supervised
 from bigsharp.training.spoiling import make_spoiling
 from bigsharp.training.start import initial_weights
+from bigsharp.training.teacher import Teacher
 from bigsharp.training.validation import ValidationSet
 from bigsharp.weights.file import MALFORMED
 
@@ -188,6 +189,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.network: Network = networks.build(recipe.architecture, **recipe.options)
         check_memory(recipe, self.network, self.device, self.peers.world)
+        self.teacher = Teacher(recipe, self.device)
         if self.start:
             given = initial_weights(self.start, self.network, recipe.seed)
             networks.copy_weights(given, self.network, self.start)
@@ -297,17 +299,7 @@ class Trainer:
         rate = recipe.lr * factor
         for group in self._groups():
             group["lr"] = group["initial_lr"] * factor
-        ilr, hr = self.sampler.batch(recipe.batch)
-        loss = self.supervision(
-            ilr.contiguous(memory_format=torch.channels_last),
-            hr,
-            torch.full((), alpha(recipe, self.step), device=self.device),
-            loss_name(recipe, self.step),
-            supervised(recipe, self.step, self._grown()),
-        )
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
+        loss = self._differentiate(self.sampler.batch(recipe.batch))
         self.peers.average([p.grad for p in self.network.parameters() if p.grad is not None])
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
@@ -320,8 +312,35 @@ class Trainer:
             self.average.update_parameters(self.network)
         self.step += 1
         if self._recycles:
-            recycle(self.network, self.released, self.step + recipe.seed)
+            self._recycle()
+        return loss
+
+    def _differentiate(self, *pairs: tuple[Tensor, Tensor]) -> Tensor:
+        """The gradients of the loss over batches of ILR and HR, and that of the last one."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        chosen = supervised(self.recipe, self.step, self._grown())
+        for ilr, hr in pairs:
+            ilr = ilr.contiguous(memory_format=torch.channels_last)
+            loss = self.supervision(
+                ilr,
+                self.teacher.target(ilr, hr, self.step),
+                torch.full((), alpha(self.recipe, self.step), device=self.device),
+                loss_name(self.recipe, self.step),
+                chosen,
+            )
+            self.scaler.scale(loss).backward()
         return loss.detach()
+
+    def _recycle(self) -> None:
+        """Start filters anew that pass nothing on of any held-out image.
+
+        Of a single batch many do not that are only rare.
+        """
+        held_out = self.validation[-1]
+        parts = zip(torch.split(held_out.spoiled, 4), torch.split(held_out.hr, 4), strict=True)
+        self._differentiate(*parts)
+        recycle(self.network, self.released, self.step + self.recipe.seed)
 
     def _checked(self, loss: Tensor) -> float:
         value = self.peers.mean(loss)

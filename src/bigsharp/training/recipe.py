@@ -99,6 +99,8 @@ class Recipe:
         Pixels along the border of a patch that the loss leaves out: they see what pads the patch.
     final_loss, final_share : str, float
         Another loss, and the share of the steps, the last ones, that minimise it instead.
+    teacher : str
+        A released model, or a file, whose output takes the place of HR but in the `final_share`.
     supervised : int
         DRCN: how many recursions a step reconstructs, the last and others drawn by chance; 0: all.
     grow : list of int
@@ -160,6 +162,7 @@ class Recipe:
     rim: int = 0
     final_loss: str = ""
     final_share: float = 0.0
+    teacher: str = ""
     supervised: int = 0
     grow: tuple[int, ...] = ()
     alpha_steps: int = 0

@@ -24,7 +24,8 @@ def recycle(network: Network, average: Network | None, seed: int) -> int:
     Parameters
     ----------
     network : Network
-        With the gradients of a batch; layers are those of `Network.pairs`.
+        With the gradients of what shows whether a filter lives; layers are those of
+        `Network.pairs`.
     average : Network, optional
         The moving average of its weights.
     seed : int
@@ -53,7 +54,7 @@ def recycle(network: Network, average: Network | None, seed: int) -> int:
 
 
 def dead_filters(layer: nn.Conv2d) -> Tensor:
-    """Which filters passed nothing on in the last batch, bool, shape (filters,).
+    """Which filters passed nothing on where the gradients come from, bool, shape (filters,).
 
     The gradient of a bias sums those of every pixel where its filter is active. Filters that are
     zero were left out (`bigsharp.training.narrowing`), and do not count.

@@ -50,10 +50,14 @@ def alpha(recipe: Recipe, step: int) -> float:
     return max(0.0, 1 - step / recipe.alpha_steps) if recipe.alpha_steps else 0.0
 
 
+def is_final(recipe: Recipe, step: int) -> bool:
+    """Whether step `step` is of the last share."""
+    return bool(recipe.final_share) and step >= recipe.steps * (1 - recipe.final_share)
+
+
 def loss_name(recipe: Recipe, step: int) -> str:
     """The loss that step `step` minimises."""
-    final = step >= recipe.steps * (1 - recipe.final_share)
-    return recipe.final_loss if recipe.final_loss and final else recipe.loss
+    return recipe.final_loss if is_final(recipe, step) else recipe.loss
 
 
 def recursions(recipe: Recipe, step: int, full: int) -> int:
