@@ -280,21 +280,6 @@ def test_a_teacher_does_what_is_taught(recipe: Recipe, tmp_path: Path) -> None:
     assert not (tmp_path / "other").exists()
 
 
-def test_filters_that_are_only_rare_do_not_start_anew(recipe: Recipe, tmp_path: Path) -> None:
-    recipe = replace(recipe, recycle_every=1, lr=1e-9)
-    trainer = Trainer(recipe, tmp_path / "run")
-    layer = trainer.network.layers[0]
-    with torch.no_grad():
-        layer.weight[:2], layer.bias[:2] = 0, 0
-        layer.weight[:2, :, 1, 1] = -1
-        layer.bias[0] = float(trainer.validation[-1].spoiled.min()) + 1e-4  # of one pixel or so
-        layer.bias[1] = -1  # of none
-    trainer._one_step()
-    rare, dead = layer.weight[:2, 0, 0, 0].abs().tolist()
-    assert rare < 1e-6
-    assert dead > 1e-3
-
-
 def test_half_precision_is_for_gpus_alone(recipe: Recipe, tmp_path: Path) -> None:
     runs = [Trainer(replace(recipe, autocast=a), tmp_path / a) for a in ("none", "bf16", "fp16")]
     for run in runs:

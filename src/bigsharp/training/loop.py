@@ -280,11 +280,12 @@ class Trainer:
                     self._save_last()
                 break
 
-    @property
-    def _recycles(self) -> bool:
-        """Whether filters that have died are started anew after this step."""
+    def _recycle(self) -> None:
+        """Start filters that have died anew, in the first half, every so many steps."""
         every = self.recipe.recycle_every
-        return every > 0 and self.step % every == 0 and self.step <= self.recipe.steps // 2
+        if every and self.step % every == 0 and self.step < self.recipe.steps / 2:
+            shown = [part for v in self.validation for part in torch.split(v.spoiled, 4)]
+            recycle(self.network, self.released, shown, self.step + self.recipe.seed)
 
     def _grown(self) -> int:
         """How many predictions the coming step has to choose from."""
@@ -299,7 +300,20 @@ class Trainer:
         rate = recipe.lr * factor
         for group in self._groups():
             group["lr"] = group["initial_lr"] * factor
-        loss = self._differentiate(self.sampler.batch(recipe.batch))
+        grown = self._grown()
+        self._recycle()
+        ilr, hr = self.sampler.batch(recipe.batch)
+        ilr = ilr.contiguous(memory_format=torch.channels_last)
+        loss = self.supervision(
+            ilr,
+            self.teacher.target(ilr, hr, self.step),
+            torch.full((), alpha(recipe, self.step), device=self.device),
+            loss_name(recipe, self.step),
+            supervised(recipe, self.step, grown),
+        )
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
         self.peers.average([p.grad for p in self.network.parameters() if p.grad is not None])
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
@@ -311,36 +325,7 @@ class Trainer:
         if self.average is not None:
             self.average.update_parameters(self.network)
         self.step += 1
-        if self._recycles:
-            self._recycle()
-        return loss
-
-    def _differentiate(self, *pairs: tuple[Tensor, Tensor]) -> Tensor:
-        """The gradients of the loss over batches of ILR and HR, and that of the last one."""
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        chosen = supervised(self.recipe, self.step, self._grown())
-        for ilr, hr in pairs:
-            ilr = ilr.contiguous(memory_format=torch.channels_last)
-            loss = self.supervision(
-                ilr,
-                self.teacher.target(ilr, hr, self.step),
-                torch.full((), alpha(self.recipe, self.step), device=self.device),
-                loss_name(self.recipe, self.step),
-                chosen,
-            )
-            self.scaler.scale(loss).backward()
         return loss.detach()
-
-    def _recycle(self) -> None:
-        """Start filters anew that pass nothing on of any held-out image.
-
-        Of a single batch many do not that are only rare.
-        """
-        held_out = self.validation[-1]
-        parts = zip(torch.split(held_out.spoiled, 4), torch.split(held_out.hr, 4), strict=True)
-        self._differentiate(*parts)
-        recycle(self.network, self.released, self.step + self.recipe.seed)
 
     def _checked(self, loss: Tensor) -> float:
         value = self.peers.mean(loss)

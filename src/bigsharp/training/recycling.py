@@ -7,27 +7,52 @@ zeros out.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from bigsharp.networks.network import Network
 
 
-@torch.no_grad()
-def recycle(network: Network, average: Network | None, seed: int) -> int:
-    """Start every filter anew whose last gradient was zero, in place, and give their number.
+@dataclass
+class Seen:
+    """What a convolution was seen to do.
 
-    Its new weights are random, as long as those of the living filters of its layer; its bias is 0,
-    and so is what the next layer makes of it. The network computes what it did. Its moving average
-    takes these values over.
+    Attributes
+    ----------
+    fires : Tensor of bool, shape (filters,)
+        Which answers are above 0 anywhere.
+    mean : Tensor, shape (inputs,)
+        What it read: a vector along the mean over all pixels.
+    """
+
+    fires: Tensor
+    mean: Tensor
+
+
+@torch.no_grad()
+def recycle(network: Network, average: Network | None, shown: Iterable[Tensor], seed: int) -> int:
+    """Start every dead filter anew, in place, and give their number.
+
+    Dead are those that pass nothing on of any image that is shown; of one batch, many do not that
+    are only rare. Filters of zeros were left out (`bigsharp.training.narrowing`), and stay so.
+
+    The new weights are random, as long as those of the living filters of the layer, and across the
+    mean of what it reads: features are positive, and a filter along their mean is on, or off, for
+    all pictures alike. The new bias is 0, and so is what the next layer makes of it: the network
+    computes what it did. Its moving average takes these values over.
 
     Parameters
     ----------
     network : Network
-        With the gradients of what shows whether a filter lives; layers are those of
-        `Network.pairs`.
+        Layers are those of `Network.pairs`.
     average : Network, optional
         The moving average of its weights.
+    shown : iterable of Tensor, shape (N, 1, H, W)
+        ILR images.
     seed : int
         Decides the new weights.
 
@@ -37,13 +62,16 @@ def recycle(network: Network, average: Network | None, seed: int) -> int:
     algorithm 1 (ReDo).
     """
     generator = torch.Generator().manual_seed(seed)
+    seen = look(network, shown)
     copies = network.pairs if average is None else average.pairs
     count = 0
-    for (layer, reader), (layer_copy, reader_copy) in zip(network.pairs, copies, strict=True):
-        dead = dead_filters(layer)
+    # From the last on: what new filters make of others that are new is 0, too.
+    both = list(zip(network.pairs, copies, strict=True))
+    for (layer, reader), (layer_copy, reader_copy) in reversed(both):
+        dead = ~seen[layer].fires & layer.weight.flatten(1).any(dim=1)
         if not 0 < int(dead.sum()) < len(dead):
             continue
-        layer.weight[dead] = new_filters(layer.weight, dead, generator)
+        layer.weight[dead] = new_filters(layer.weight, dead, seen[layer].mean, generator)
         layer.bias[dead] = 0  # type: ignore[index]
         reader.weight[:, dead] = 0
         layer_copy.weight[dead] = layer.weight[dead]
@@ -53,20 +81,36 @@ def recycle(network: Network, average: Network | None, seed: int) -> int:
     return count
 
 
-def dead_filters(layer: nn.Conv2d) -> Tensor:
-    """Which filters passed nothing on where the gradients come from, bool, shape (filters,).
+@torch.no_grad()
+def look(network: Network, shown: Iterable[Tensor]) -> Mapping[nn.Module, Seen]:
+    """What the layers of `Network.pairs` do with some images."""
+    seen: dict[nn.Module, Seen] = {}
 
-    The gradient of a bias sums those of every pixel where its filter is active. Filters that are
-    zero were left out (`bigsharp.training.narrowing`), and do not count.
-    """
-    gradient = layer.bias.grad if layer.bias is not None else None
-    if gradient is None:
-        return torch.zeros(len(layer.weight), dtype=torch.bool, device=layer.weight.device)
-    return (gradient == 0) & layer.weight.flatten(1).any(dim=1)
+    def note(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        now = Seen((output > 0).amax(dim=(0, 2, 3)), inputs[0].sum(dim=(0, 2, 3)))
+        before = seen.get(layer)
+        seen[layer] = Seen(before.fires | now.fires, before.mean + now.mean) if before else now
+
+    with _watched([layer for layer, _ in network.pairs], note):
+        for ilr in shown:
+            network(ilr)
+    return seen
 
 
-def new_filters(weight: Tensor, dead: Tensor, generator: torch.Generator) -> Tensor:
-    """Random filters as long as the living ones (the median), one for each dead one."""
+@contextmanager
+def _watched(layers: list[nn.Conv2d], note: object) -> Iterator[None]:
+    hooks = [layer.register_forward_hook(note) for layer in layers]  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def new_filters(weight: Tensor, dead: Tensor, mean: Tensor, generator: torch.Generator) -> Tensor:
+    """Random filters, one for each dead one: as long as the living (the median), across `mean`."""
     length = weight[~dead].flatten(1).norm(dim=1).median()
     new = torch.randn((int(dead.sum()), *weight.shape[1:]), generator=generator).to(weight.device)
+    along = (mean / (mean.norm() + 1e-12))[:, None, None]
+    new -= along * (new * along).sum(dim=(1, 2, 3), keepdim=True) / weight[0, 0].numel()
     return new * (length / new.flatten(1).norm(dim=1))[:, None, None, None]
