@@ -284,7 +284,7 @@ class Trainer:
         """Start filters that have died anew, in the first half, every so many steps."""
         every = self.recipe.recycle_every
         if every and self.step % every == 0 and self.step < self.recipe.steps / 2:
-            shown = [part for v in self.validation for part in torch.split(v.spoiled, 4)]
+            shown = [batch for held_out in self.validation for batch in held_out.batches]
             recycle(self.network, self.released, shown, self.step + self.recipe.seed)
 
     def _grown(self) -> int:

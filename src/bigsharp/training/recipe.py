@@ -130,8 +130,8 @@ class Recipe:
         Decay of the exponential moving average of the weights, which is what is validated and
         released; 0: none.
     recycle_every : int
-        Steps between two looks, in the first half of the run, for filters that pass nothing on;
-        they start anew; 0: never.
+        Steps between two looks, in the first half of the run, for filters that pass nothing on
+        of any held-out image; they start anew; 0: never.
     autocast : {"none", "bf16", "fp16"}
         Number type of the convolutions on a GPU. A CPU trains in float32: without matrix units for
         bf16 that type was 4 times slower.

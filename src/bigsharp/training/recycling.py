@@ -7,8 +7,7 @@ zeros out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -91,20 +90,14 @@ def look(network: Network, shown: Iterable[Tensor]) -> Mapping[nn.Module, Seen]:
         before = seen.get(layer)
         seen[layer] = Seen(before.fires | now.fires, before.mean + now.mean) if before else now
 
-    with _watched([layer for layer, _ in network.pairs], note):
+    hooks = [layer.register_forward_hook(note) for layer, _ in network.pairs]
+    try:
         for ilr in shown:
             network(ilr)
-    return seen
-
-
-@contextmanager
-def _watched(layers: list[nn.Conv2d], note: object) -> Iterator[None]:
-    hooks = [layer.register_forward_hook(note) for layer in layers]  # type: ignore[arg-type]
-    try:
-        yield
     finally:
         for hook in hooks:
             hook.remove()
+    return seen
 
 
 def new_filters(weight: Tensor, dead: Tensor, mean: Tensor, generator: torch.Generator) -> Tensor:

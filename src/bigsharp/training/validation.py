@@ -75,7 +75,12 @@ class ValidationSet:
         error = difference[inside].square().mean(dim=(1, 2, 3))
         return float((10 * torch.log10(255**2 / error)).mean())
 
+    @property
+    def batches(self) -> tuple[Tensor, ...]:
+        """The spoiled images, four at a time, so that memory is bounded."""
+        return torch.split(self.spoiled, 4)
+
     @torch.inference_mode()
     def restore(self, network: Network) -> Tensor:
-        """The images as the network restores them, four at a time, (N, 1, H, W)."""
-        return torch.cat([network(part) for part in torch.split(self.spoiled, 4)])
+        """The images as the network restores them, (N, 1, H, W)."""
+        return torch.cat([network(batch) for batch in self.batches])
