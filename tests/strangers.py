@@ -572,7 +572,8 @@ def recipes(chance: random.Random) -> Iterator[Stranger]:
         yield Stranger(name, text.encode(), TRAIN)
     yield Stranger("latin", TINY.encode() + b"# \xe9", TRAIN)
     for name, content in noise(TINY.encode(), chance, 24):
-        yield Stranger(name, content, TRAIN, refused=False)
+        # One that has lost its line of steps is good, and would train for hours.
+        yield Stranger(name, content, (*TRAIN, "--steps", "1"), refused=False)
 
 
 #: Kinds of files: the end of their names, and what draws them.
