@@ -112,10 +112,21 @@ def test_alpha_falls_from_1_to_0() -> None:
 
 def test_losses() -> None:
     difference = torch.tensor([3.0, -4.0])
-    assert float(LOSSES["l1"](difference)) == 3.5
-    assert float(LOSSES["mse"](difference)) == 12.5
-    assert float(LOSSES["charbonnier"](difference)) == pytest.approx(3.5, abs=1e-6)
-    assert float(LOSSES["charbonnier"](torch.zeros(5))) == pytest.approx(1e-3)
+    assert float(LOSSES["l1"](difference, difference)) == 3.5
+    assert float(LOSSES["mse"](difference, difference)) == 12.5
+    assert float(LOSSES["charbonnier"](difference, difference)) == pytest.approx(3.5, abs=1e-6)
+    assert float(LOSSES["charbonnier"](torch.zeros(5), difference)) == pytest.approx(1e-3)
+
+
+def test_the_relative_loss_is_each_patch_s_share_of_what_the_input_lacked() -> None:
+    before = torch.stack([torch.full((1, 4, 4), 0.2), torch.full((1, 4, 4), 0.01)])
+    assert float(LOSSES["relative"](before / 2, before)) == pytest.approx(0.25)
+    left = torch.stack([torch.full((1, 4, 4), 0.1), torch.full((1, 4, 4), 0.01)])
+    assert float(LOSSES["relative"](left, before)) == pytest.approx((0.25 + 1) / 2)
+    # The predictions of a DRCN before its patches; where nothing was lacking it stays a number.
+    assert float(LOSSES["relative"](left.expand(3, 2, 1, 4, 4), before)) == pytest.approx(0.625)
+    grey = torch.full((1, 1, 4, 4), 1 / 255)
+    assert float(LOSSES["relative"](grey, torch.zeros(1, 1, 4, 4))) == pytest.approx(1)
 
 
 @torch.no_grad()

@@ -309,8 +309,8 @@ def test_a_drcn_s_recursions_are_scored_one_by_one(root: Path) -> None:
 
 
 def test_the_euclidean_loss_is_half_the_sum_over_a_patch() -> None:
-    assert LOSSES["euclidean"](torch.full((4, 1, 3, 3), 2.0)) == 18
-    assert LOSSES["euclidean"](torch.full((2, 4, 1, 3, 3), 2.0)) == 18
+    assert LOSSES["euclidean"](torch.full((4, 1, 3, 3), 2.0), torch.zeros(1)) == 18
+    assert LOSSES["euclidean"](torch.full((2, 4, 1, 3, 3), 2.0), torch.zeros(1)) == 18
 
 
 def kept() -> list[Results]:

@@ -175,6 +175,7 @@ class Trainer:
             self.device,
             recipe.seed,
             slice(self.peers.rank, None, self.peers.world),
+            recipe.places == "residual",
         )
         self.validation = [
             ValidationSet.make(

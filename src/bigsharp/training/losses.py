@@ -9,13 +9,27 @@ from torch import Tensor, nn
 
 from bigsharp.networks.network import Network
 
+#: In the place of an input's mean square error where that is less: a grey level of 255, squared.
+LEAST = 255**-2
 
-def charbonnier(difference: Tensor) -> Tensor:
+
+def charbonnier(difference: Tensor, before: Tensor) -> Tensor:
     """Smooth L1, √(d² + ε²) with ε = 0.001 (Lai et al., LapSRN, 2017)."""
     return (difference.square() + 1e-6).sqrt().mean()
 
 
-def euclidean(difference: Tensor) -> Tensor:
+def relative(difference: Tensor, before: Tensor) -> Tensor:
+    """A patch's mean square error, divided by that of the input; the mean over the patches.
+
+    A mean PSNR is the mean of logarithms: a picture's squares count the less the more there is of
+    them. Under "mse" the few textured ones decide; here all do.
+    """
+    within = (-3, -2, -1)
+    spoiled = before.square().mean(dim=within).clamp(min=LEAST)
+    return (difference.square().mean(dim=within) / spoiled).mean()
+
+
+def euclidean(difference: Tensor, before: Tensor) -> Tensor:
     """Half the squares summed over a patch, the mean over the patches: what the papers' rates mean.
 
     Kim et al., VDSR, section 3.2, and DRCN, equation 7. Of patches of 41 × 41 it is 840 times the
@@ -24,9 +38,11 @@ def euclidean(difference: Tensor) -> Tensor:
     return difference.square().sum(dim=(-3, -2, -1)).mean() / 2
 
 
-LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
-    "l1": lambda difference: difference.abs().mean(),
-    "mse": lambda difference: difference.square().mean(),
+#: By name: of the differences of the output and of the input from HR, (…, N, 1, H, W).
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": lambda difference, before: difference.abs().mean(),
+    "mse": lambda difference, before: difference.square().mean(),
+    "relative": relative,
     "charbonnier": charbonnier,
     "euclidean": euclidean,
 }
@@ -75,7 +91,8 @@ class Supervision(nn.Module):
         with torch.autocast(ilr.device.type, self.autocast, enabled=mixed):
             predictions = self.network.predictions(ilr, chosen)  # (P, N, 1, H, W)
             output = self.network.combine(predictions, chosen)
-        total = LOSSES[loss]((output - hr)[self.inside])
+        before = (ilr - hr)[self.inside]
+        total = LOSSES[loss]((output - hr)[self.inside], before)
         if len(predictions) == 1:
             return total
-        return alpha * LOSSES[loss]((predictions - hr)[self.inside]) + (1 - alpha) * total
+        return alpha * LOSSES[loss]((predictions - hr)[self.inside], before) + (1 - alpha) * total

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from bigsharp.image.arrays import Array
+from bigsharp.training.places import ByResidual, Evenly, Places
 from bigsharp.training.spoiling import Cut, Spoiling
 
 
@@ -31,12 +32,14 @@ class PatchSampler:
     seed : int
     part : slice
         Which patches of each batch to make; the random numbers of all are drawn.
+    by_residual : bool
+        Cut patches in proportion to what bicubic loses there.
 
     Notes
     -----
-    Images are drawn by their area. Each is continued by its border pixels over the spoiling's
-    margin: a patch's ILR is that of the whole image, whose border bicubic continues the same way,
-    and patches reach into every corner. A patch starts at any phase of the LR grid, or of JPEG's.
+    Each image is continued by its border pixels over the spoiling's margin: a patch's ILR is that
+    of the whole image, whose border bicubic continues the same way, and patches reach into every
+    corner. A patch starts at any phase of the LR grid, or of JPEG's.
     """
 
     def __init__(
@@ -47,17 +50,18 @@ class PatchSampler:
         device: torch.device,
         seed: int,
         part: slice = slice(None),
+        by_residual: bool = False,
     ) -> None:
         self.spoiling, self.patch, self.part = spoiling, patch, part
-        self.side = patch + spoiling.phases - 1 + 2 * spoiling.margin
+        reach = patch + spoiling.phases - 1
+        self.side = reach + 2 * spoiling.margin
+        self.places: Places = (ByResidual if by_residual else Evenly)(images, reach, device)
         padded = [np.pad(image, spoiling.margin, mode="edge") for image in images]
         sizes = np.array([image.shape for image in padded])
         areas = sizes.prod(axis=1)
         self.pixels = torch.from_numpy(np.concatenate([i.ravel() for i in padded])).to(device)
         self.starts = torch.from_numpy(np.cumsum(areas) - areas).to(device)
-        self.sizes = torch.from_numpy(sizes).to(device)
-        shares = np.cumsum([image.size for image in images]) / sum(i.size for i in images)
-        self.shares = torch.from_numpy(shares).to(device)
+        self.widths = torch.from_numpy(sizes[:, 1]).to(device)
         #: Names the training images: another list of them would give another run.
         self.digest = hashlib.sha256(self.pixels.cpu().numpy().tobytes()).hexdigest()
         self.generator = torch.Generator(device).manual_seed(seed)
@@ -81,11 +85,9 @@ class PatchSampler:
 
     def _cut(self, draw: Tensor) -> Tensor:
         """Squares of HR luma with their margin, (N, side, side) in [0, 1]."""
-        chosen = torch.searchsorted(self.shares, draw[:, 0].contiguous(), right=True)
-        room = self.sizes[chosen] - self.side + 1  # (N, 2)
-        top, left = (draw[:, 1:] * room).long().T
-        width = self.sizes[chosen, 1]
-        corner = self.starts[chosen] + top * width + left
+        image, top, left = self.places(draw)
+        width = self.widths[image]
+        corner = self.starts[image] + top * width + left
         steps = torch.arange(self.side, device=draw.device)
         index = corner[:, None, None] + steps[:, None] * width[:, None, None] + steps
         return self.pixels[index].float() / 255

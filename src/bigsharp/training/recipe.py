@@ -19,8 +19,9 @@ from bigsharp.scoring.degradations import TASK_OF
 from bigsharp.training.images import refuse_test_sets
 from bigsharp.weights.file import Task, check_options
 
-_LOSSES = ("l1", "mse", "charbonnier", "euclidean")
+_LOSSES = ("l1", "mse", "relative", "charbonnier", "euclidean")
 _CHOICES = {
+    "places": ("even", "residual"),
     "loss": _LOSSES,
     "final_loss": ("", *_LOSSES),
     "optimizer": ("muon", "adam", "sgd"),
@@ -90,8 +91,12 @@ class Recipe:
         same; below 1.
     patch, batch, steps : int
         Side of a patch in HR pixels, patches a step, steps in all.
-    loss : {"l1", "mse", "charbonnier", "euclidean"}
-        The mean over all pixels, but for "euclidean", the papers': half the sum over a patch.
+    places : {"even", "residual"}
+        Where in an image patches are cut: anywhere, or in proportion to the squares that bicubic
+        loses there at ×3.
+    loss : {"l1", "mse", "relative", "charbonnier", "euclidean"}
+        The mean over all pixels, but for "relative", a patch's mean square error divided by the
+        input's, and "euclidean", the papers': half the sum over a patch.
     narrow : int
         VDSR: filters that stay in each layer from the second to the last but two, the weakest of
         the start being made zero, so that a DRCN's recursion has room for them; 0: all.
@@ -158,6 +163,7 @@ class Recipe:
     patch: int = 41
     batch: int = 64
     steps: int = 10_000
+    places: str = "even"
     loss: str = "l1"
     rim: int = 0
     final_loss: str = ""
